@@ -43,7 +43,9 @@ def parallel(*layers: LayerLike, **named: LayerLike) -> Layer:
     def parallel(f, xs):
         if not isinstance(xs, tuple | list) or len(xs) != len(children):
             got = f"{len(xs)} inputs" if isinstance(xs, tuple | list) else "one array"
-            raise ValueError(f"parallel has {len(children)} layers and needs as many inputs, got {got}")
+            raise ValueError(
+                f"parallel has {len(children)} layers and needs as many inputs, got {got}"
+            )
         return tuple(run(x) for run, x in zip(vars(f).values(), xs, strict=True))
 
     return wire(parallel, **children)

@@ -112,7 +112,9 @@ def as_layer(layer: Layer | Callable[[Any], Any]) -> Layer:
     if isinstance(layer, Layer):
         return layer
     if getattr(layer, "makes_layer", False):
-        raise TypeError(f"{layer.__name__} makes layers and has to be called: {layer.__name__}(...)")
+        raise TypeError(
+            f"{layer.__name__} makes layers and has to be called: {layer.__name__}(...)"
+        )
     if not callable(layer):
         raise TypeError(f"expected a layer or a function x -> y, got {type(layer).__name__}")
     return pure(layer)
@@ -122,8 +124,10 @@ def kind(layer: Layer) -> str:
     """What a layer is, after the function that made it: 'conv', 'relu', 'basic_block'."""
     if layer.made_by is not None:
         return layer.made_by.name.rpartition(":")[2]
-    name = layer.apply.__qualname__.split(".<locals>")[0]
-    return name.split(".")[-1].strip("<>")
+    *around, name = layer.apply.__qualname__.split(".<locals>.")
+    if name in ("apply", "forward") and around:
+        name = around[-1]
+    return name.rpartition(".")[2].strip("<>")
 
 
 def named_after(source: Callable) -> Callable[[Callable], Callable]:

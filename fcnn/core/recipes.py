@@ -109,8 +109,12 @@ def layer(constructor: Callable[..., Layer] | None = None, *, name: str | None =
     def make(*args, **options):
         made = constructor(*args, **options)
         if not isinstance(made, Layer):
-            raise TypeError(f"{constructor.__name__} is a @layer and must return a Layer, not {made!r}")
-        recipe = Recipe(name, tuple(map(as_data, args)), {k: as_data(v) for k, v in options.items()})
+            raise TypeError(
+                f"{constructor.__name__} is a @layer and must return a Layer, not {made!r}"
+            )
+        recipe = Recipe(
+            name, tuple(map(as_data, args)), {k: as_data(v) for k, v in options.items()}
+        )
         return replace(made, made_by=recipe)
 
     make.makes_layer = True
@@ -157,7 +161,11 @@ def as_data(value: Any) -> Any:
         case np.generic():
             return as_data(value.item())
         case np.ndarray() | jax.Array() if not isinstance(value, jax.core.Tracer):
-            return as_data(value.tolist()) if value.size <= _LARGEST else Opaque(f"<array {value.shape}>")
+            return (
+                as_data(value.tolist())
+                if value.size <= _LARGEST
+                else Opaque(f"<array {value.shape}>")
+            )
     if id(value) in _NAMES and _FUNCTIONS[_NAMES[id(value)]] is value:
         return Named(_NAMES[id(value)])
     if isinstance(value, np.dtype) or (isinstance(value, type) and hasattr(value, "dtype")):
@@ -176,8 +184,8 @@ def _register(registry: dict[str, Callable], fn: Callable, name: str | None) -> 
     name = name or (fn.__name__ if library else f"{package}:{fn.__name__}")
     if not library and ":" not in name:
         raise ValueError(f"a name of your own needs a namespace, such as 'lab:{name}'")
-    if name in registry and (library and registry[name] is not fn):
-        raise ValueError(f"two functions are called {name!r}")
+    if name in registry and registry[name].__module__ != fn.__module__:
+        raise ValueError(f"{registry[name].__module__} has a {name!r} already")
     return name
 
 
@@ -210,7 +218,11 @@ def _encode(value: Any) -> Any:
     match value:
         case Recipe():
             options = {key: _encode(option) for key, option in value.options.items()}
-            return {"call": value.name, "args": [_encode(arg) for arg in value.args], "options": options}
+            return {
+                "call": value.name,
+                "args": [_encode(arg) for arg in value.args],
+                "options": options,
+            }
         case Named():
             return {"function": value.name}
         case tuple():
@@ -240,7 +252,9 @@ def _look_up(registry: dict[str, Callable], what: str, name: str) -> Callable:
     if name in registry:
         return registry[name]
     if ":" in name:
-        raise ValueError(f"{what} {name!r} is not registered here; import the code that decorates it first")
+        raise ValueError(
+            f"{what} {name!r} is not registered here; import the code that decorates it first"
+        )
     raise ValueError(f"no {what} is called {name!r}")
 
 
@@ -248,5 +262,7 @@ def _where_from(value: Any) -> str:
     """A lambda by where it was written, any other thing by its type."""
     code = getattr(value, "__code__", None)
     if code is not None:
-        return f"<{value.__name__.strip('<>')} at {Path(code.co_filename).name}:{code.co_firstlineno}>"
+        return (
+            f"<{value.__name__.strip('<>')} at {Path(code.co_filename).name}:{code.co_firstlineno}>"
+        )
     return f"<{getattr(value, '__name__', type(value).__name__)}>"

@@ -161,7 +161,9 @@ def nudge(fn: Callable, path: str) -> Callable:
 def describe(x: Any) -> str:
     """Shapes and dtypes, as in ``float32[8,32,32,3]``."""
     return ", ".join(
-        f"{leaf.dtype.name}[{','.join(map(str, leaf.shape))}]" if hasattr(leaf, "dtype") else repr(leaf)
+        f"{leaf.dtype.name}[{','.join(map(str, leaf.shape))}]"
+        if hasattr(leaf, "dtype")
+        else repr(leaf)
         for leaf in jax.tree.leaves(x)
     )
 

@@ -89,7 +89,9 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
 
 def _as_child(name: str, child: Layer | Callable) -> Layer:
     if "/" in name:
-        raise ValueError(f"a child's name cannot hold a slash, which parts the names of a path: {name!r}")
+        raise ValueError(
+            f"a child's name cannot hold a slash, which parts the names of a path: {name!r}"
+        )
     try:
         return as_layer(child)
     except TypeError as error:

@@ -1,0 +1,90 @@
+"""What may stand in a dataset: numbers, labels and weights, checked and in one form."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def numbers(values: Any, name: str) -> np.ndarray:
+    """``values`` as a native, contiguous array of numbers, at most 32 bits wide if floating."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; fill it first: {name}.filled(value)")
+    try:
+        column = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is ragged: its examples have different shapes") from error
+    if column.ndim == 0:
+        raise TypeError(
+            f"{name} must be an array [n, ...], got {type(values).__name__} {values!r:.80}"
+        )
+    if column.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold integer or floating numbers, got dtype {column.dtype}")
+    wide = column.dtype.kind == "f" and column.dtype.itemsize > 4
+    dtype = np.dtype(np.float32) if wide else column.dtype.newbyteorder("=")
+    return np.asarray(column, dtype, order="C")
+
+
+def texts(y: Any) -> np.ndarray | None:
+    """``y`` as an array of strings [n], if that is what it is."""
+    if isinstance(y, np.ma.MaskedArray):
+        return None
+    try:
+        y = np.asarray(y)
+    except ValueError:  # ragged: refused with the right words later
+        return None
+    if y.dtype.kind == "O" and y.size and all(isinstance(label, str) for label in y.flat):
+        y = y.astype(str)
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8")
+    if y.dtype.kind not in "UT":
+        return None
+    if y.ndim != 1:
+        raise ValueError(f"labels that are strings must be [n], got {list(y.shape)}")
+    return y
+
+
+def class_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """The names as a tuple; a ValueError where two are equal."""
+    if isinstance(classes, str):
+        raise TypeError(f"classes must be a sequence of names, got {classes!r}")
+    names = tuple(map(str, classes))
+    if len(set(names)) < len(names):
+        raise ValueError(f"two classes have one name: {list(names)}")
+    return names
+
+
+def check_labels(y: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Refuses integer labels [n] that are no number of a class."""
+    if y.ndim == 1 and y.dtype.kind in "iu" and y.size:
+        low, high = y.min(), y.max()
+        if low < 0 or high >= len(classes):
+            n = len(classes)
+            raise ValueError(f"labels of {n} classes lie in 0..{n - 1}, got {low}..{high}")
+
+
+def weights(weight: Any, n: int) -> np.ndarray:
+    """How much each of ``n`` examples counts, float32 [n]; finite and not negative."""
+    weight = numbers(weight, "weight").astype(np.float32)
+    if weight.shape != (n,):
+        raise ValueError(f"x has {n} examples, so weight must be [{n}], got {list(weight.shape)}")
+    if not np.all(np.isfinite(weight) & (weight >= 0)):
+        raise ValueError("weights must be finite and not negative")
+    return weight
+
+
+def encode_labels(
+    texts: np.ndarray, classes: tuple[str, ...] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Names of classes as numbers, int32 [n], and the classes: those given, or the sorted set.
+
+    Raises:
+        ValueError: a label is not one of ``classes``; the strangers are listed.
+    """
+    found, y = np.unique(texts, return_inverse=True)
+    if classes is None:
+        return y.astype(np.int32), tuple(map(str, found))
+    if strangers := [str(name) for name in found if name not in classes]:
+        raise ValueError(f"y holds {strangers}, which are not among the classes {list(classes)}")
+    number = np.array([classes.index(name) for name in found], np.int32)
+    return number[y], classes

@@ -1,0 +1,93 @@
+"""What is explained: which output for which examples, in batches of one size.
+
+An explanation is a jitted program ``(params, state, x, target) -> map`` for a batch. Any number of
+examples runs through one compilation: the last batch is filled up and the filling is cut off again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import Network, describe, spec
+
+
+def explained(
+    program: Callable[..., jax.Array], network: Network, x: np.ndarray, target: Any, batch_size: int
+) -> np.ndarray:
+    """The maps of all examples ``x``, which ``images`` has checked, as float32.
+
+    Raises:
+        TypeError: ``target`` is neither None nor integers.
+        ValueError: a target is none of the outputs, there are not as many as examples, or
+            ``batch_size`` is not positive.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
+    outputs = spec_of_outputs(network, x)
+    target = None if target is None else _checked(target, len(x), outputs.shape[-1])
+
+    def run(rows):
+        chosen = None if target is None else target[rows]
+        return np.asarray(program(network.params, network.state, x[rows], chosen), np.float32)
+
+    if not len(x):
+        like = np.zeros((1, *x.shape[1:]), x.dtype)
+        shape = jax.eval_shape(program, network.params, network.state, like, None).shape
+        return np.zeros((0, *shape[1:]), np.float32)
+    starts = np.arange(0, len(x), batch_size)
+    rows = np.minimum(starts[:, None] + np.arange(batch_size), len(x) - 1)
+    return np.concatenate([run(batch) for batch in rows])[: len(x)]
+
+
+def images(network: Network, x: Any) -> np.ndarray:
+    """A batch of inputs as a floating array: images, signals or volumes, channels last.
+
+    Raises:
+        ValueError: it has not the rank or the channels that the network was made for.
+    """
+    x = np.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        x = x.astype(np.float32)
+    one = network.input
+    fits = x.ndim >= 3 if one is None else x.ndim == len(one.shape) + 1
+    if not fits or (one is not None and x.shape[-1:] != one.shape[-1:]):
+        made_for = "images [n, height, width, channels]"
+        if one is not None:
+            made_for = f"a batch [n, {', '.join(map(str, one.shape))}] (the input of the network)"
+        hint = "; for one example write x[None]" if one and x.ndim == len(one.shape) else ""
+        raise ValueError(f"expected {made_for}, got {list(x.shape)}{hint}")
+    return x
+
+
+def spec_of_outputs(network: Network, x: np.ndarray) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of the raw output for one example.
+
+    Raises:
+        ValueError: it is not one number for each class.
+    """
+    like = spec(np.zeros((1, *x.shape[1:]), x.dtype))
+    outputs, _ = jax.eval_shape(network.layer.apply, network.params, network.state, like)
+    if not hasattr(outputs, "shape") or len(outputs.shape) != 2:
+        raise ValueError(f"explained are outputs [n, classes]; this network gives {describe(outputs)}")
+    return outputs
+
+
+def score(outputs: jax.Array, target: jax.Array | None) -> jax.Array:
+    """The sum over examples of the target's raw output; by default that of the predicted class."""
+    target = outputs.argmax(-1) if target is None else target
+    return jnp.take_along_axis(outputs, target[:, None], -1).sum()
+
+
+def _checked(target: Any, n: int, outputs: int) -> np.ndarray:
+    given = np.asarray(target)
+    if given.dtype.kind not in "iu" and given.size:
+        raise TypeError(f"target must be None, an integer or {n} integers, got {target!r}")
+    if given.shape not in ((), (n,)):
+        raise ValueError(f"target must be one integer or one for each of the {n} examples, got {given.shape}")
+    if given.size and not (0 <= given.min() and given.max() < outputs):
+        wrong = given[(given < 0) | (given >= outputs)].flat[0]
+        raise ValueError(f"there is no output {wrong}; the network has {outputs}, counted from 0")
+    return np.broadcast_to(given, n).astype(np.int32)

@@ -1,0 +1,73 @@
+"""Gates: factors for channels, computed from the input or learned."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ..core import Layer, here, layer, lazy, stateless, wire
+from ..ops.windows import floating
+from .linear import dense
+
+
+@layer
+def squeeze_excite(
+    ratio: float = 16,
+    *,
+    features: int | None = None,
+    activation: Callable = jax.nn.relu,
+    gate: Callable = jax.nn.sigmoid,
+) -> Layer:
+    """Weighs each channel by what all of them see: ``[n, ..., c] -> [n, ..., c]``.
+
+    ``x * gate(expand(activation(reduce(mean of x))))`` (Hu et al., 2018, arXiv:1709.01507).
+
+    Args:
+        ratio: How many times fewer channels there are between ``reduce`` and ``expand``.
+        features: Their number, in place of ``ratio``.
+        activation: Between ``reduce`` and ``expand``; swish in EfficientNet.
+        gate: To factors; ``hard_sigmoid`` in MobileNetV3.
+
+    Raises:
+        ValueError: ``ratio`` or ``features`` is not positive; from ``init``, the input has no
+            positions.
+    """
+    if not ratio > 0 or (features is not None and features < 1):
+        raise ValueError(f"ratio and features must be positive, got {ratio!r} and {features!r}")
+
+    def squeeze_excite(f, x):
+        means = jnp.mean(x, tuple(range(1, x.ndim - 1)))
+        factors = gate(f.expand(activation(f.reduce(means))))
+        return x * factors.reshape(x.shape[0], *[1] * (x.ndim - 2), x.shape[-1])
+
+    def make(x):
+        if x.ndim < 3:
+            raise ValueError(f"{here('squeeze_excite')} needs input [n, ..., c], got {x.shape}")
+        c = x.shape[-1]
+        return wire(
+            squeeze_excite, reduce=dense(features or max(1, int(c / ratio))), expand=dense(c)
+        )
+
+    return lazy(make)
+
+
+@layer
+def layer_scale(initial: float = 1e-4) -> Layer:
+    """One learned factor a channel, small at first (Touvron et al., 2021, arXiv:2103.17239).
+
+    Raises:
+        ValueError: ``initial`` is not finite.
+    """
+    if not math.isfinite(initial):
+        raise ValueError(f"initial must be finite, got {initial!r}")
+
+    def init(key, x):
+        floating(x, here("layer_scale"))
+        return {"scale": jnp.full(x.shape[-1], initial, jnp.float32)}
+
+    def apply(params, x):
+        x = jnp.asarray(x)
+        return x * params["scale"].astype(x.dtype)
+
+    return stateless(init, apply)

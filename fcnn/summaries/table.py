@@ -1,0 +1,210 @@
+"""The table of a network: what each layer gives, holds, costs and sees, before anything is computed."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple
+
+import jax
+from jax import random
+
+from ..core import Layer, Network, Visit, as_layer, describe, kind, observers, spec, trees
+from .arithmetic import multiply_adds, traced
+from .receptive_fields import mark, receptive_fields
+
+
+class Row(NamedTuple):
+    """One layer.
+
+    Attributes:
+        path: The name of the layer; ``path@2`` where it is called a second time.
+        kind: What it is: 'conv', 'relu', 'lstm'.
+        output: The shape of its output, or the tree of shapes.
+        params: Its parameters; 0 where they were counted before.
+        macs: Its multiply-adds.
+        receptive_field: How many input elements a unit of the output sees along each spatial axis;
+            "all" if it sees everything, None if it sees nothing or the input has no such axes.
+    """
+
+    path: str
+    kind: str
+    output: Any
+    params: int
+    macs: int
+    receptive_field: tuple[int, ...] | str | None
+
+    @property
+    def flops(self) -> int:
+        """Two for a multiply-add."""
+        return 2 * self.macs
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """The rows in the order in which layers run; prints as a table, in notebooks as HTML.
+
+    Attributes:
+        rows: One for each layer, and for a composite that does arithmetic of its own.
+        input: Shape and dtype of what the figures are for: one example.
+        params: All parameters.
+        macs: All multiply-adds.
+    """
+
+    rows: tuple[Row, ...]
+    input: Any
+    params: int
+    macs: int
+
+    @property
+    def flops(self) -> int:
+        """Two for a multiply-add."""
+        return 2 * self.macs
+
+    def __repr__(self) -> str:
+        head, *body = cells = [HEAD, *map(_cells, self.rows), self._total()]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        line = "-" * (sum(widths) + 2 * len(widths) - 2)
+        lines = ["  ".join(_aligned(row, widths)).rstrip() for row in (head, *body)]
+        return "\n".join([lines[0], line, *lines[1:-1], line, lines[-1]])
+
+    def _repr_html_(self) -> str:
+        rows = [("th", HEAD), *(("td", _cells(row)) for row in self.rows), ("th", self._total())]
+        lines = []
+        for tag, row in rows:
+            styles = ("left" if left else "right" for left in LEFT)
+            cells = zip(row, styles, strict=True)
+            lines.append(
+                "<tr>"
+                + "".join(f'<{tag} style="text-align: {to}">{escape(cell)}</{tag}>' for cell, to in cells)
+                + "</tr>"
+            )
+        return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+    def _total(self) -> tuple[str, ...]:
+        return ("total", "", f"for {describe(self.input)}", f"{self.params:,}", f"{self.macs:,}", "")
+
+
+def summary(layer: Layer | Network, x: Any) -> Summary:
+    """Path, kind, output, parameters, multiply-adds and receptive field of each layer.
+
+    Nothing is computed: ``x`` may be an array, a ShapeDtypeStruct, or anything with a shape and a
+    dtype, as the images of a whole data set. Its first axis is that of the examples, and all figures
+    are for one example.
+
+    Multiply-adds are those of convolutions and matrix products, products with padding included, as
+    in the tables of the literature (He et al., 2016, arXiv:1512.03385); ``flops`` is twice that. A
+    transposed convolution counts no products with the zeros between its inputs; the body of a while
+    loop counts once. Inside ``repeat`` and ``remat`` layers have no rows of their own.
+
+    Receptive fields follow the data through the program, across pools, skips and concatenations. The
+    number is that of a unit in the middle of its map, and too large rather than too small where an
+    operation has no rule.
+
+    Example:
+        >>> import fcnn, jax
+        >>> model = fcnn.serial(fcnn.conv(4), fcnn.relu, fcnn.max_pool(2), fcnn.flatten, fcnn.dense(10))
+        >>> fcnn.summary(model, jax.ShapeDtypeStruct((1797, 8, 8, 1), "float32"))
+
+    Raises:
+        ValueError: the layer cannot work on such inputs; or the parameters of a network belong to
+            inputs of another shape.
+    """
+    network = layer if isinstance(layer, Network) else None
+    layer = network.layer if network else as_layer(layer)
+    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), spec(x))
+    with observers():
+        params, state = jax.eval_shape(lambda: layer.init(random.key(0), x))
+    if network:
+        _check(network, params, x)
+        params, state = spec(network.params), spec(network.state)
+
+    calls: list[Visit] = []
+
+    def note(visit):
+        calls.append(Visit(visit.path, visit.layer, *map(spec, visit[2:])))
+        return mark(visit.y, str(len(calls) - 1))
+
+    def run(params, state, x):
+        y, _ = layer.apply(params, state, x)
+        return note(Visit("", layer, params, state, x, y))
+
+    with observers(note):
+        program = traced(run, params, state, x)
+    fields = _fields(program, x)
+    rows = [row._replace(receptive_field=fields(i)) for i, row in _rows(calls)]
+    return Summary(tuple(rows), x, trees.count(params), multiply_adds(program))
+
+
+def _rows(calls: list[Visit]) -> list[tuple[int, Row]]:
+    """The rows with the number of their call; each composite ends after what it is made of."""
+    rows, times, ended = [], Counter[str](), []
+    for number, (path, layer, params, state, x, y) in enumerate(calls):
+        inside = [cost for cost in ended if cost.path.startswith(f"{path}/" if path else "")]
+        ended = [cost for cost in ended if cost not in inside]
+        whole = _Cost(path, trees.count(params), multiply_adds(traced(layer.apply, params, state, x)))
+        ended.append(whole)
+
+        own = whole.params - sum({cost.path: cost.params for cost in inside}.values())
+        macs = whole.macs - sum(cost.macs for cost in inside)
+        times[path] += 1
+        if not inside or own > 0 or macs > 0:
+            again = times[path] > 1
+            name = f"{path}@{times[path]}" if again else path or kind(layer)
+            shapes = jax.tree.map(lambda leaf: leaf.shape, y)
+            rows.append((number, Row(name, kind(layer), shapes, 0 if again else own, macs, None)))
+    return rows
+
+
+class _Cost(NamedTuple):
+    path: str
+    params: int
+    macs: int
+
+
+def _fields(program: Any, x: Any) -> Callable[[int], tuple[int, ...] | str | None]:
+    """From the number of a call to its receptive field."""
+    if not isinstance(x, jax.ShapeDtypeStruct) or len(x.shape) < 3:
+        return lambda number: None
+    last = len(program.invars) - 1
+    along = [receptive_fields(program, last, axis) for axis in range(1, len(x.shape) - 1)]
+
+    def field(number):
+        sizes = [fields.get(str(number), 0) for fields in along]
+        if set(sizes) <= {0} or set(sizes) == {"all"}:
+            return sizes[0] or None
+        return tuple(n if size == "all" else size for n, size in zip(x.shape[1:], sizes, strict=False))
+
+    return field
+
+
+def _check(network: Network, params: Any, x: Any) -> None:
+    have = {path: leaf.shape for path, leaf in trees.flat(network.params).items()}
+    need = {path: leaf.shape for path, leaf in trees.flat(params).items()}
+    if have != need:
+        path = next(path for path in [*need, *have] if need.get(path) != have.get(path))
+        raise ValueError(
+            f"the network does not fit inputs {describe(x)}: {path} is {have.get(path, 'missing')}, "
+            f"needed {need.get(path, 'nothing')}"
+        )
+
+
+HEAD = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
+LEFT = (True, True, True, False, False, False)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    field = row.receptive_field
+    field = "" if field is None else field if isinstance(field, str) else "x".join(map(str, field))
+    output = ", ".join(str(list(shape)) for shape in _shapes(row.output))
+    return (row.path, row.kind, output, f"{row.params:,}", f"{row.macs:,}", field)
+
+
+def _shapes(output: Any) -> list[tuple[int, ...]]:
+    """The shapes in a tree of shapes."""
+    return jax.tree.leaves(output, is_leaf=lambda o: isinstance(o, tuple) and all(isinstance(n, int) for n in o))
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> list[str]:
+    sides = zip(cells, widths, LEFT, strict=True)
+    return [cell.ljust(width) if left else cell.rjust(width) for cell, width, left in sides]

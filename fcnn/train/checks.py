@@ -1,0 +1,200 @@
+"""What is looked at on the host, before anything is traced: the data, the labels, the last layer.
+
+Every message says what came, what was expected, and one thing to do.
+"""
+
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import losses
+from ..core import Layer, Network, describe, out_spec, spec
+from ..core.recipes import Named, Recipe
+from ..data import Dataset, as_dataset
+
+
+def checked_inputs(data: Any, network: Layer | Network, what: str, *, deep: bool = True) -> Dataset:
+    """The data as a dataset, if its inputs can be used; ``deep`` looks at every number.
+
+    Raises:
+        ValueError: no examples, NaN or infinite inputs, another shape than the network was made
+            for, or axes that look swapped.
+        TypeError: inputs that are no numbers.
+    """
+    dataset = as_dataset(data)
+    if len(dataset) == 0:
+        raise ValueError(f"{what} is empty: at least one example is needed")
+    example = first(dataset)
+    leaves = jax.tree.leaves(example)
+    for leaf in leaves:
+        if leaf.dtype.kind not in "fiubV" or (leaf.dtype.kind == "V" and not _is_float(leaf)):
+            raise TypeError(f"{what}: inputs must be numbers, got {leaf.dtype}")
+    made_for = network.input if isinstance(network, Network) else None
+    if made_for is not None and len(leaves) == 1:
+        _check_shape(leaves[0], made_for.shape, what)
+    if deep:
+        if len(leaves) == 1 and made_for is None:
+            _check_axes(leaves[0], what)
+        for leaf in jax.tree.leaves(getattr(dataset, "x", None)):
+            check_finite(leaf, what)
+    return dataset
+
+
+def first(dataset: Dataset) -> Any:
+    """The inputs of the first example, with a batch axis of one."""
+    return jax.tree.map(np.asarray, dataset[np.arange(1)][0])
+
+
+def check_finite(x: Any, what: str) -> None:
+    """Refuses NaN and infinity, and says where the first one is."""
+    x = np.asarray(x)
+    if x.dtype.kind in "iub" or x.size == 0 or np.isfinite(x.sum(dtype=np.float64)):
+        return
+    bad = np.flatnonzero(~np.isfinite(x.astype(np.float32)).reshape(len(x), -1).all(1))
+    if len(bad):
+        raise ValueError(
+            f"{what}: {len(bad)} of {len(x)} examples hold NaN or infinity, the first is x[{bad[0]}]; "
+            "remove them or replace the values with np.nan_to_num"
+        )
+
+
+def check_labels(y: Any, outputs: Any, loss: Any, what: str) -> None:
+    """Refuses targets that do not fit the loss and the outputs ``[n, ...]`` of the model.
+
+    Raises:
+        ValueError: classes out of range, or shapes that differ.
+        TypeError: floats where classes are needed.
+    """
+    y = np.asarray(y)
+    form = losses.output_of(loss)
+    if form == "softmax":
+        _check_classes(y, outputs.shape[-1], outputs, what)
+    elif form == "sigmoid":
+        if y.size and (y.min() < 0 or y.max() > 1):
+            raise ValueError(
+                f"{what}: targets must lie between 0 and 1, got {y.min()} to {y.max()}"
+            )
+        _check_same_shape(y, outputs, what)
+    elif form == "identity":
+        if y.dtype.kind not in "fiub":
+            raise TypeError(f"{what}: targets must be numbers, got {y.dtype}")
+        check_finite(y, f"{what} (targets)")
+        _check_same_shape(y, outputs, what)
+
+
+def check_ending(model: Layer | Network, loss: Any) -> None:
+    """Refuses a final softmax before a loss on logits: it would flatten the gradient in silence."""
+    layer = model.layer if isinstance(model, Network) else model
+    ending = _last_part(layer.made_by)
+    if ending is None or losses.output_of(loss) not in ("softmax", "sigmoid"):
+        return
+    name = getattr(loss, "__name__", "the loss")
+    if ending.name in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"the model ends in {ending.name}, but {name} takes logits; remove the last layer "
+            "(predict gives probabilities all the same)"
+        )
+    if ending.name == "log_softmax":
+        warnings.warn(
+            f"the model ends in log_softmax, which {name} applies by itself; it changes nothing "
+            "and can be removed",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def outputs_of(model: Layer | Network, x: Any) -> Any:
+    """Shapes and dtypes of the outputs for one example; impossible networks are refused here."""
+    layer = model.layer if isinstance(model, Network) else model
+    return out_spec(layer, spec(x))
+
+
+def _check_shape(x: np.ndarray, made_for: tuple[int, ...], what: str) -> None:
+    got = x.shape[1:]
+    if len(got) != len(made_for) or got[-1:] != made_for[-1:]:
+        hint = ""
+        if len(got) + 1 == len(made_for):
+            hint = "; for a missing channel axis write x[..., None]"
+        elif got[-1:] != made_for[-1:]:
+            hint = f"; it has {got[-1]} channels in place of {made_for[-1]}"
+        raise ValueError(
+            f"{what}: the network was made for inputs {_shape(made_for)}, got {_shape(got)}{hint}"
+        )
+
+
+def _check_axes(x: np.ndarray, what: str) -> None:
+    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[2] == x.shape[3] > 4:
+        raise ValueError(
+            f"{what}: inputs {_shape(x.shape[1:])} look like channels first; "
+            "fcnn takes [n, height, width, channels]: write x.transpose(0, 2, 3, 1)"
+        )
+    if x.ndim == 3 and x.shape[1] == x.shape[2] >= 8:
+        raise ValueError(
+            f"{what}: inputs {_shape(x.shape[1:])} look like pictures without a channel axis; "
+            "write x[..., None] (check=False if they are sequences)"
+        )
+
+
+def _check_classes(y: np.ndarray, classes: int, outputs: Any, what: str) -> None:
+    if y.dtype.kind == "f" and y.ndim < 2:
+        raise TypeError(
+            f"{what}: labels are {y.dtype}, but this loss needs classes as integers or one-hot rows; "
+            "write y.astype(int), or for numbers to predict loss=fcnn.losses.squared_error"
+        )
+    if y.dtype.kind == "f" or y.shape == outputs.shape[:0] + (len(y),) + outputs.shape[1:]:
+        if y.shape[1:] != outputs.shape[1:]:
+            raise ValueError(
+                f"{what}: one-hot labels {_shape(y.shape[1:])} for outputs {_shape(outputs.shape[1:])}; "
+                f"the last axis must be the {classes} classes"
+            )
+        check_finite(y, f"{what} (labels)")
+        if y.min() < 0 or abs(y.sum(-1) - 1).max() > 1e-3:
+            raise ValueError(
+                f"{what}: one-hot or soft labels must be at least 0 and sum to 1 in each row"
+            )
+        return
+    if y.dtype.kind not in "iub":
+        raise TypeError(f"{what}: labels must be integers, one-hot rows or strings, got {y.dtype}")
+    if y.shape[1:] != outputs.shape[1:-1]:
+        raise ValueError(
+            f"{what}: labels {describe(y)} for outputs {_shape(outputs.shape[1:])}; "
+            f"expected one class per output, {_shape(('n', *outputs.shape[1:-1]))}"
+            + ("; write y[:, 0]" if y.shape[1:] == (1,) else "")
+        )
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= classes:
+        wrong = low if low < 0 else high
+        raise ValueError(
+            f"{what}: label {wrong} is out of range for {classes} outputs (0 to {classes - 1}); "
+            + ("labels count from 0" if low >= 0 else "labels must not be negative")
+            + (f", or end the model in dense({high + 1})" if high >= classes else "")
+        )
+
+
+def _check_same_shape(y: np.ndarray, outputs: Any, what: str) -> None:
+    wanted = outputs.shape[1:]
+    if y.shape[1:] not in (wanted, wanted[:-1] if wanted[-1:] == (1,) else wanted):
+        raise ValueError(
+            f"{what}: targets {_shape(('n', *y.shape[1:]))} for outputs {_shape(('n', *wanted))}; "
+            "they must have the same shape"
+        )
+
+
+def _last_part(recipe: Any) -> Named | None:
+    match recipe:
+        case Named():
+            return recipe
+        case Recipe(name="serial"):
+            parts = (*recipe.args, *recipe.options.values())
+            return _last_part(parts[-1]) if parts else None
+    return None
+
+
+def _is_float(leaf: np.ndarray) -> bool:
+    return jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating)  # bfloat16 is a void to numpy
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"

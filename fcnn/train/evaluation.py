@@ -1,0 +1,179 @@
+"""What a trained network says about data: predictions and figures.
+
+Any number of examples runs through one compiled program: the last batch is filled up and the
+filling is cut off again, so every figure is exact.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import losses
+from ..core import Layer, Network, Params, State
+from ..data import Dataset, as_dataset, batches
+from .checks import checked_inputs, first, outputs_of
+from .feeding import feed
+from .report import Report, classification_report, regression_report
+from .stepping import Batch, Loss
+
+
+def evaluate(
+    network: Network, data: Any, *, batch_size: int = 128, loss: Loss | str | None = None
+) -> Report:
+    """How good a network is on data, every example counted exactly once.
+
+    Example:
+        >>> import fcnn
+        >>> from fcnn import dense, flatten, serial
+        >>> train, test = fcnn.data.digits()
+        >>> network, _ = fcnn.fit(serial(flatten, dense(10)), train, epochs=3, progress=False)
+        >>> fcnn.evaluate(network, test).accuracy > 0.8
+        True
+
+    Args:
+        network: What ``fit`` returned.
+        data: A dataset, or ``(x, y)``, or ``(x, y, weight)``. Labels may be integers, one-hot rows
+            or the names of the network's classes.
+        batch_size: Examples at a time.
+        loss: The loss to report; by default cross-entropy for a classifier, and the squared error
+            for a network that predicts numbers.
+
+    Returns:
+        The report: for classes its ``loss, accuracy, precision, recall, f1, per_class, confusion``;
+        for numbers ``loss, mse, mae, r2``.
+
+    Raises:
+        ValueError: the data is empty or does not fit the network.
+        TypeError: labels of the wrong type.
+    """
+    loss = loss_for(network, loss)
+    dataset = checked_inputs(data, network, "data")
+    found = evaluated(network, dataset, batch_size=batch_size, loss=loss)
+    outputs, y, losses_, weight = found["outputs"], found["y"], found["loss"], found["weight"]
+    if network.output == "identity":
+        return regression_report(y.reshape(outputs.shape), outputs, loss=losses_, weight=weight)
+    if network.output == "sigmoid":
+        labels, predictions = (
+            (y.reshape(outputs.shape) > 0.5).astype(int),
+            (outputs > 0).astype(int),
+        )
+        classes = network.classes if network.classes and len(network.classes) == 2 else ("0", "1")
+    else:
+        labels = y.argmax(-1) if y.ndim == outputs.ndim else y
+        predictions = outputs.argmax(-1)
+        classes = network.classes or tuple(map(str, range(outputs.shape[-1])))
+    each = labels.size // len(labels)  # decisions in an example: pixels, or labels of several
+    return classification_report(
+        labels.reshape(-1), predictions.reshape(-1), classes=classes,
+        loss=np.repeat(losses_, each), weight=np.repeat(weight, each),
+    )  # fmt: skip
+
+
+def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False) -> np.ndarray:
+    """What a network says about inputs: probabilities ``[n, classes]`` for a classifier.
+
+    Example:
+        >>> import fcnn
+        >>> from fcnn import dense, flatten, serial
+        >>> train, test = fcnn.data.digits()
+        >>> network, _ = fcnn.fit(serial(flatten, dense(10)), train, epochs=1, progress=False)
+        >>> fcnn.predict(network, test.x[:3]).shape
+        (3, 10)
+
+    Args:
+        network: What ``fit`` returned.
+        x: Inputs ``[n, ...]``, any n from zero on; a dataset stands for its inputs.
+        batch_size: Examples at a time; the program is compiled once for each size.
+        raw: Whether to return the outputs as they are (logits).
+
+    Raises:
+        ValueError: inputs of another shape than the network was made for, or NaN in them.
+    """
+    if not isinstance(x, Dataset):
+        x = as_dataset((x, np.zeros(len(x), np.int32)))
+    if len(x) == 0:
+        if network.input is None:
+            raise ValueError("nothing to predict: x is empty")
+        shape = outputs_of(network, np.zeros((1, *network.input.shape), network.input.dtype)).shape[
+            1:
+        ]
+        return np.zeros((0, *shape), np.float32)
+    dataset = checked_inputs(x, network, "x")
+    run = forward(network.layer, "identity" if raw else network.output)
+    results = [
+        run(network.params, network.state, batch["x"]) for batch in batches(dataset, batch_size)
+    ]
+    return np.concatenate(jax.device_get(results))[: len(dataset)]
+
+
+@functools.lru_cache(maxsize=64)  # a program for each layer that was asked lately
+def forward(layer: Layer, output: str) -> Any:
+    """The jitted ``(params, state, x) -> predictions`` in evaluation mode."""
+    activation = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid, "identity": lambda y: y}[
+        output
+    ]
+
+    @jax.jit
+    def run(params: Params, state: State, x: Any) -> jax.Array:
+        outputs, _ = layer.apply(params, state, x)
+        return activation(outputs.astype(np.float32) if outputs.dtype.itemsize < 4 else outputs)
+
+    return run
+
+
+@functools.lru_cache(maxsize=64)
+def evaluation_step(layer: Layer, loss: Loss, metrics: tuple[tuple[str, Loss], ...]) -> Any:
+    """The jitted ``(params, state, batch) -> {"outputs", "loss", ...}``, a value per example."""
+
+    @jax.jit
+    def run(params: Params, state: State, batch: Batch) -> dict[str, jax.Array]:
+        outputs, _ = layer.apply(params, state, batch["x"])
+        values = {name: metric(outputs, batch["y"]) for name, metric in metrics}
+        return {"outputs": outputs, "loss": loss(outputs, batch["y"]), **values}
+
+    return run
+
+
+def evaluated(
+    network: Network,
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    loss: Loss,
+    metrics: tuple[tuple[str, Loss], ...] = (),
+    what: str = "data",
+) -> dict[str, np.ndarray]:
+    """Outputs, loss and metrics of every example on the host, with its target and weight.
+
+    Raises:
+        ValueError: a label that the network cannot have.
+        TypeError: labels of the wrong type.
+    """
+    run = evaluation_step(network.layer, loss, metrics)
+    outputs = outputs_of(network, first(dataset))
+    results, targets = [], []
+    for batch in feed(
+        dataset, batch_size, classes=network.classes, outputs=outputs, loss=loss, what=what
+    ):
+        results.append(run(network.params, network.state, batch))
+        targets.append({"y": batch["y"], "weight": batch["weight"]})
+    found = [
+        {**result, **target}
+        for result, target in zip(jax.device_get(results), targets, strict=True)
+    ]
+    return {
+        name: np.concatenate([part[name] for part in found])[: len(dataset)] for name in found[0]
+    }
+
+
+def loss_for(network: Network, loss: Loss | str | None) -> Loss:
+    """The loss by name, or the one that goes with the network's outputs."""
+    usual = {
+        "softmax": "cross_entropy",
+        "sigmoid": "binary_cross_entropy",
+        "identity": "squared_error",
+    }
+    loss = usual[network.output] if loss is None else loss
+    return losses.named(loss) if isinstance(loss, str) else loss

@@ -1,0 +1,102 @@
+"""How a run shows itself: a live bar where rich is installed and somebody watches, else a line per
+epoch. Everything goes to standard error.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..extras import available, require
+
+
+class Progress:
+    """Follows a run; ``shown=False`` shows nothing.
+
+    A value for the last line is fetched from the device every ``interval`` seconds only, so that
+    watching does not hold up the steps.
+    """
+
+    interval = 0.5
+
+    def __init__(self, epochs: int, steps: int, *, shown: bool = True):
+        self.epochs, self.steps, self.shown = epochs, steps, shown
+        self.live = (
+            shown and available("rich") and sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        )
+        self.bar: Any = None
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if self.shown:
+            print(text, file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def epoch(self, epoch: int) -> Iterator["Epoch"]:
+        """The steps of one epoch."""
+        if not self.live:
+            yield Epoch(None, None)
+            return
+        progress = require("rich.progress", "rich")
+        console = require("rich.console", "rich").Console(stderr=True)
+        bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[status]}"),
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        width = len(str(self.epochs))
+        with bar:
+            task = bar.add_task(
+                f"epoch {epoch:{width}}/{self.epochs}", total=self.steps, status="compiling"
+            )
+            yield Epoch(bar, task)
+
+    def row(self, row: dict[str, float]) -> None:
+        """The figures of an epoch that ended."""
+        if not self.shown:
+            return
+        width = len(str(self.epochs))
+        figures = []
+        for column, value in row.items():
+            name = column.replace("_", " ")
+            if column == "seconds":
+                figures.append(f"{value:.1f} s")
+            elif column == "rate":
+                figures.append(f"{value:,.0f} examples/s")
+            elif column != "epoch":
+                figures.append(f"{name} {value:.4f}")
+        self.say(f"epoch {row['epoch']:{width}}/{self.epochs}  {'  '.join(figures)}")
+
+
+class Epoch:
+    """The bar of one epoch, if there is one."""
+
+    def __init__(self, bar: Any, task: Any):
+        self.bar, self.task = bar, task
+        self.begun = self.last = time.perf_counter()
+        self.done = self.examples = 0
+
+    def step(self, metrics: dict[str, Any], examples: int) -> None:
+        """One more step was handed to the device."""
+        if self.bar is None:
+            return
+        self.done += 1
+        self.examples += examples
+        now = time.perf_counter()
+        if now - self.last < Progress.interval and self.done > 1:
+            return
+        self.last = now
+        shown = [
+            f"{name} {float(metrics[name]):.4f}"
+            for name in metrics
+            if name not in ("weight", "finite")
+        ]
+        rate = self.examples / (time.perf_counter() - self.begun)
+        status = "  ".join([*shown, f"{rate:,.0f} examples/s"])
+        self.bar.update(self.task, completed=self.done, status=status)

@@ -1,0 +1,85 @@
+"""What changes from step to step, as one value."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import random
+
+from ..core import Layer, Network, Params, State, spec, trees
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """Everything a step reads and writes; with the data order it determines the rest of a run.
+
+    Attributes:
+        params: What gradient descent changes.
+        state: What the forward pass changes, such as running statistics.
+        opt_state: What the optimizer remembers.
+        step: Steps taken, an int32 scalar. The random key of a step is ``fold_in(key, step)``.
+        key: The key of the run.
+    """
+
+    params: Params
+    state: State
+    opt_state: Any
+    step: jax.Array
+    key: jax.Array
+
+
+def start(
+    model: Layer | Network,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    x: Any = None,
+    *,
+    trainable: str = ".*",
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+        model: A layer, whose values are drawn now; or a network, whose values are copied.
+        optimizer: Any optax transformation.
+        key: A typed key, ``jax.random.key(seed)``.
+        x: Inputs or their shapes and dtypes, batch axis included; not needed for a network.
+        trainable: Which parameters are trained, as a pattern on their paths.
+
+    Raises:
+        ValueError: the pattern matches no parameter, or a layer comes without ``x``.
+    """
+    init_key, run_key = random.split(key)
+    if isinstance(model, Network):
+        params, state = jax.tree.map(jnp.array, (model.params, model.state))  # steps donate theirs
+    elif x is None:
+        raise ValueError("a layer needs x, inputs or their shapes, to draw its values")
+    else:
+        params, state = jax.jit(lambda key: model.init(key, spec(x)))(init_key)
+    opt_state = only(optimizer, trainable).init(params)
+    check_pattern(trainable, params)
+    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32), run_key)
+
+
+def only(optimizer: optax.GradientTransformation, trainable: str) -> optax.GradientTransformation:
+    """The optimizer for the parameters whose paths match; it never sees the others."""
+    if trainable == ".*":
+        return optimizer
+
+    def labels(params):
+        chosen = trees.matching(trainable)(params)
+        return jax.tree.map(lambda train: "trained" if train else "frozen", chosen)
+
+    return optax.partition({"trained": optimizer, "frozen": optax.set_to_zero()}, labels)
+
+
+def check_pattern(trainable: str, params: Params) -> None:
+    """Refuses a pattern that matches nothing, and shows what there is."""
+    chosen = jax.tree.leaves(trees.matching(trainable)(params))
+    if chosen and not any(chosen):
+        known = ", ".join(list(trees.flat(params))[:12])
+        raise ValueError(
+            f"trainable={trainable!r} matches no parameter; their paths are {known}, ..."
+        )

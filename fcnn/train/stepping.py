@@ -1,0 +1,127 @@
+"""The step: one batch, one update, as a pure and jitted function."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import random
+
+from .. import losses
+from ..core import Layer, Network, trees
+from .state import TrainState, only
+
+Batch = Mapping[str, Any]
+Loss = Callable[[Any, Any], jax.Array]
+
+
+def make_step(
+    model: Layer | Network,
+    *,
+    loss: Loss = losses.cross_entropy,
+    optimizer: optax.GradientTransformation,
+    metrics: Mapping[str, Loss] | None = None,
+    augment: Callable[[jax.Array, Any], Any] | None = None,
+    penalty: Callable[[Any], jax.Array] | None = None,
+    trainable: str = ".*",
+) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:
+    """A jitted ``step(ts, batch) -> (ts, metrics)``.
+
+    ``ts`` is donated: its buffers are reused, so keep the one that comes back. A batch is
+    ``{"x": [n, ...], "y": [n, ...]}``, with ``"weight": [n]`` where examples count differently (zero
+    for the filling of a last batch). The loss is the weighted mean, so a weight of two equals an
+    example that is there twice.
+
+    An update with a non-finite loss, gradient, parameter or statistic is not made: everything that
+    learns keeps its value and ``metrics["finite"]`` is false.
+
+    Example:
+        >>> import jax, optax, fcnn
+        >>> model = fcnn.serial(fcnn.flatten, fcnn.dense(10))
+        >>> train, _ = fcnn.data.digits()
+        >>> optimizer = optax.adam(1e-2)
+        >>> ts = fcnn.train.start(model, optimizer, jax.random.key(0), train.x)
+        >>> step = fcnn.train.make_step(model, optimizer=optimizer)
+        >>> for batch in fcnn.data.batches(train, 32, seed=0):
+        ...     ts, metrics = step(ts, batch)
+        >>> int(ts.step)
+        45
+
+    Args:
+        model: The layer to train (of a network: its layer; the values are those of ``ts``).
+        loss: ``(outputs, targets) -> [n]``.
+        optimizer: Any optax transformation; the same as in ``start``.
+        metrics: More functions like ``loss``, by name, reported as weighted means.
+        augment: ``(key, image) -> image``, for one example, applied on the device.
+        penalty: ``params -> scalar``, added to the loss and reported apart.
+        trainable: Which parameters are trained, as a pattern on their paths; the others and their
+            running statistics keep every bit.
+
+    Returns:
+        The step. Its metrics are scalars: ``loss``, ``weight`` (the sum), ``finite``, those asked
+        for, and ``penalty`` where there is one.
+    """
+    layer = model.layer if isinstance(model, Network) else model
+    optimizer = only(optimizer, trainable)
+    metrics = dict(metrics or {})
+
+    def objective(params, ts, batch, key):
+        x, y, weight = batch["x"], batch["y"], batch.get("weight")
+        if augment is not None:
+            indices = batch.get("index", jnp.arange(len(x)))
+            keys = jax.vmap(functools.partial(random.fold_in, random.fold_in(key, 1)))(indices)
+            x = jax.vmap(augment)(keys, x)
+        outputs, state = layer.apply(params, ts.state, x, train=True, key=key)
+        values = {
+            name: weighted_mean(metric(outputs, y), weight) for name, metric in metrics.items()
+        }
+        values["loss"] = total = weighted_mean(loss(outputs, y), weight)
+        values["weight"] = jnp.float32(len(x)) if weight is None else weight.sum()
+        if penalty is not None:
+            values["penalty"] = penalty(params)
+            total = total + values["penalty"]
+        return total, (state, values)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(ts: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        key = random.fold_in(ts.key, ts.step)
+        gradient = jax.value_and_grad(objective, has_aux=True)
+        (total, (state, values)), grads = gradient(ts.params, ts, batch, key)
+        updates, opt_state = optimizer.update(grads, ts.opt_state, ts.params)
+        params = optax.apply_updates(ts.params, updates)
+        params, state = keep(trainable, ts.params, params), keep(trainable, ts.state, state)
+
+        new = (params, state, opt_state)
+        values["finite"] = finite = all_finite((total, grads, params, state))
+        old = (ts.params, ts.state, ts.opt_state)
+        params, state, opt_state = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
+        return TrainState(params, state, opt_state, ts.step + 1, ts.key), values
+
+    return step
+
+
+def weighted_mean(values: jax.Array, weight: jax.Array | None) -> jax.Array:
+    """The mean of ``[n]`` by weights ``[n]``; zero if they are all zero."""
+    if weight is None:
+        return values.mean()
+    total = weight.sum()
+    return (values * weight).sum() / jnp.where(total == 0, 1, total)
+
+
+def keep(trainable: str, old: Any, new: Any) -> Any:
+    """The new leaves whose paths match, the old ones elsewhere."""
+    if trainable == ".*":
+        return new
+    return jax.tree.map(
+        lambda train, n, o: n if train else o, trees.matching(trainable)(old), new, old
+    )
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """Whether no number in the tree is NaN or infinite."""
+    checks = [
+        jnp.isfinite(x).all() for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)
+    ]
+    return jnp.stack(checks).all()

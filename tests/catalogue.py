@@ -1,0 +1,251 @@
+"""One table of every layer, in several forms. ``test_contract.py`` holds each row to the protocol.
+
+A new layer or model is a new row, and a row is all it needs.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fcnn import core, layers
+from fcnn.core import (
+    Layer,
+    cast,
+    concat,
+    frozen,
+    identity,
+    lazy,
+    parallel,
+    remat,
+    repeat,
+    residual,
+    serial,
+    stateless,
+    wire,
+)
+from fcnn.layers import (
+    activation,
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    alpha_dropout,
+    attention,
+    avg_pool,
+    batch_norm,
+    blur_pool,
+    conv,
+    conv_transpose,
+    crop,
+    dense,
+    depthwise_conv,
+    drop_path,
+    dropout,
+    embedding,
+    flatten,
+    gaussian_dropout,
+    gaussian_noise,
+    gelu,
+    global_avg_pool,
+    global_max_pool,
+    global_response_norm,
+    group_norm,
+    gru,
+    instance_norm,
+    layer_norm,
+    layer_scale,
+    leaky_relu,
+    local_response_norm,
+    lstm,
+    max_pool,
+    normalize,
+    pixel_shuffle,
+    pixel_unshuffle,
+    prelu,
+    relu,
+    rescale,
+    reshape,
+    resize,
+    rms_norm,
+    separable_conv,
+    silu,
+    spatial_dropout,
+    squeeze_excite,
+    zero_pad,
+)
+
+
+class Row(NamedTuple):
+    """A layer by name, how it is made, and the shapes and dtypes that it is made for."""
+
+    name: str
+    make: Callable[[], Layer]
+    input: Any
+    keeps_dtype: bool = True  # the output has the floating dtype of the input
+
+
+def batch(*shape: int, dtype: str = "float32") -> jax.ShapeDtypeStruct:
+    """Three examples."""
+    return jax.ShapeDtypeStruct((3, *shape), dtype)
+
+
+VECTOR, SEQUENCE, IMAGE, VOLUME = batch(4), batch(6, 4), batch(6, 6, 4), batch(4, 4, 4, 4)
+PIXELS, WORDS = batch(6, 6, 4, dtype="uint8"), batch(6, dtype="int32")
+
+
+def shortcut(features):
+    return lazy(lambda x: identity if x.shape[-1] == features else conv(features, 1))
+
+
+def block(features, rate=0.2):
+    """A residual block, wired by hand: state, randomness and a child that is called twice."""
+
+    def forward(f, x):
+        y = f.drop(relu(f.bn(f.conv(x))))
+        return relu(f.bn(f.again(f.again(y))) + f.skip(x))
+
+    return wire(
+        forward,
+        conv=conv(features),
+        bn=batch_norm(),
+        drop=dropout(rate),
+        again=conv(features),
+        skip=shortcut(features),
+    )
+
+
+def centred(initial=0.5):
+    """A layer of two plain functions, as a user writes it."""
+
+    def init(key, x):
+        return {"scale": jnp.full(x.shape[-1], initial, jnp.float32)}
+
+    def apply(params, x):
+        return x - params["scale"].astype(x.dtype)
+
+    return stateless(init, apply)
+
+
+CORE = [
+    Row("serial", lambda: serial(conv(4), batch_norm(), relu, flatten, head=dense(5)), IMAGE),
+    Row("parallel", lambda: parallel(conv(4), dense(3)), (IMAGE, VECTOR)),
+    Row("residual", lambda: residual(conv(4)), IMAGE),
+    Row("residual, projected", lambda: residual(conv(5, 3, 2), conv(5, 1, 2)), IMAGE),
+    Row("concat", lambda: concat(conv(4), identity, pooled=max_pool(3, 1, "same")), IMAGE),
+    Row("concat, another axis", lambda: concat(identity, relu, axis=1), IMAGE),
+    Row("lazy", lambda: serial(shortcut(4), shortcut(5)), IMAGE),
+    Row("wire", lambda: block(5), IMAGE),
+    Row("stateless", centred, IMAGE),
+    Row(
+        "repeat", lambda: repeat(residual(serial(dense(4), batch_norm(), dropout(0.2))), 3), VECTOR
+    ),
+    Row("remat", lambda: remat(serial(conv(4), batch_norm(), relu)), IMAGE),
+    Row("frozen", lambda: frozen(serial(conv(4), batch_norm(), dropout(0.2))), IMAGE),
+    Row("cast", lambda: cast("float16"), IMAGE, keeps_dtype=False),
+    Row(
+        "cast, there and back",
+        lambda: serial(cast("bfloat16"), conv(4), batch_norm(), cast("float32")),
+        IMAGE,
+        keeps_dtype=False,
+    ),
+]
+
+LINEAR = [
+    Row("dense", lambda: dense(5), VECTOR),
+    Row("dense, each pixel, no bias", lambda: dense(5, bias=False), IMAGE),
+    Row("conv", lambda: conv(5), IMAGE),
+    Row("conv, 1-D", lambda: conv(5, 3, 2), SEQUENCE),
+    Row("conv, 3-D", lambda: conv(2, 2, padding=1), VOLUME),
+    Row("conv, strided, valid", lambda: conv(5, (3, 2), (2, 1), padding="valid"), IMAGE),
+    Row("conv, dilated", lambda: conv(5, dilation=2, padding_mode="circular"), IMAGE),
+    Row("conv, groups", lambda: conv(6, groups=2, bias=False, kernel_init=("normal", 0.1)), IMAGE),
+    Row("conv, pointwise, torch's values", lambda: conv(5, 1, kernel_init="torch"), IMAGE),
+    Row("conv_transpose", lambda: conv_transpose(3, 3, 2), IMAGE),
+    Row("conv_transpose, 1-D", lambda: conv_transpose(3, 4, 2, padding=1), SEQUENCE),
+    Row("conv_transpose, groups", lambda: conv_transpose(4, 2, 2, groups=2), IMAGE),
+    Row("depthwise_conv", lambda: depthwise_conv(), IMAGE),
+    Row("depthwise_conv, multiplied", lambda: depthwise_conv(3, 2, multiplier=2), IMAGE),
+    Row("separable_conv", lambda: separable_conv(5), IMAGE),
+]
+
+SPACE = [
+    Row("max_pool", lambda: max_pool(2), IMAGE),
+    Row("max_pool, 1-D", lambda: max_pool(2), SEQUENCE),
+    Row("max_pool, 3-D", lambda: max_pool(2), VOLUME),
+    Row("max_pool, overlapping, ceil", lambda: max_pool(3, 2, ceil=True), IMAGE),
+    Row("avg_pool", lambda: avg_pool(2), IMAGE),
+    Row("avg_pool, same", lambda: avg_pool(3, 2, "same"), IMAGE),
+    Row("avg_pool, counted", lambda: avg_pool(3, 2, 1, count_padding=True), IMAGE),
+    Row("adaptive_avg_pool", lambda: adaptive_avg_pool(4), IMAGE),
+    Row("adaptive_max_pool", lambda: adaptive_max_pool((4, 1)), IMAGE),
+    Row("blur_pool", lambda: blur_pool(), IMAGE),
+    Row("global pools", lambda: concat(global_avg_pool, global_max_pool), IMAGE),
+    Row("resize", lambda: resize(scale=2), IMAGE),
+    Row("resize, bilinear", lambda: resize((4, 9), method="bilinear"), IMAGE),
+    Row("resize, bicubic", lambda: resize(9, method="bicubic", align_corners=True), IMAGE),
+    Row("pixel_shuffle", lambda: pixel_shuffle(2), IMAGE),
+    Row("pixel_unshuffle", lambda: pixel_unshuffle(2), IMAGE),
+    Row("flatten", lambda: serial(flatten), IMAGE),
+    Row("reshape", lambda: reshape(-1, 8), IMAGE),
+    Row("zero_pad", lambda: zero_pad((1, (0, 2))), IMAGE),
+    Row("crop", lambda: crop((1, (0, 2))), IMAGE),
+]
+
+NORMALIZATION = [
+    Row("batch_norm", lambda: batch_norm(), IMAGE),
+    Row("batch_norm, vectors", lambda: batch_norm(0.5, scale=False, unbiased=False), VECTOR),
+    Row("layer_norm", lambda: layer_norm(), IMAGE),
+    Row("group_norm", lambda: group_norm(2), IMAGE),
+    Row("group_norm, vectors", lambda: group_norm(2, bias=False), VECTOR),
+    Row("instance_norm", lambda: instance_norm(), VOLUME),
+    Row("rms_norm", lambda: rms_norm(), SEQUENCE),
+    Row("local_response_norm", lambda: local_response_norm(3, alpha=0.1), IMAGE),
+    Row("global_response_norm", lambda: global_response_norm(), IMAGE),
+]
+
+NOISE = [
+    Row("dropout", lambda: dropout(0.5), IMAGE),
+    Row("dropout, none", lambda: dropout(0.0), IMAGE),
+    Row("spatial_dropout", lambda: spatial_dropout(0.5), IMAGE),
+    Row("drop_path", lambda: drop_path(0.5), IMAGE),
+    Row("alpha_dropout", lambda: alpha_dropout(0.5), VECTOR),
+    Row("gaussian_dropout", lambda: gaussian_dropout(0.5), VECTOR),
+    Row("gaussian_noise", lambda: gaussian_noise(0.5), VECTOR),
+]
+
+OTHERS = [
+    Row("squeeze_excite", lambda: squeeze_excite(2), IMAGE),
+    Row("squeeze_excite, silu", lambda: squeeze_excite(features=3, activation=silu), SEQUENCE),
+    Row("layer_scale", lambda: layer_scale(0.1), IMAGE),
+    Row("lstm", lambda: lstm(3), SEQUENCE),
+    Row("lstm, sequences, reverse", lambda: lstm(3, sequences=True, reverse=True), SEQUENCE),
+    Row("gru", lambda: gru(3), SEQUENCE),
+    Row("gru, sequences", lambda: gru(3, sequences=True), SEQUENCE),
+    Row("attention", lambda: attention(2), SEQUENCE),
+    Row("attention, causal, dropped", lambda: attention(2, causal=True, rate=0.2), SEQUENCE),
+    Row("attention, across", lambda: attention(2, features=6), (SEQUENCE, batch(5, 3))),
+    Row("embedding", lambda: embedding(10, 4), WORDS),
+    Row("embedding, read", lambda: serial(embedding(10, 4), gru(3)), WORDS),
+    Row("normalize", lambda: normalize((1, 2, 3, 4), 2.0), IMAGE),
+    Row("normalize, pixels", lambda: normalize(127.5, (60, 61, 62, 63)), PIXELS),
+    Row("rescale", lambda: rescale(2, -1), IMAGE),
+    Row("rescale, pixels", lambda: rescale(1 / 255), PIXELS),
+    Row("activation", lambda: activation(leaky_relu, negative_slope=0.2), IMAGE),
+    Row("activation, named option", lambda: activation(gelu, approximate=False), IMAGE),
+    Row("prelu", lambda: prelu(), IMAGE),
+    Row("prelu, shared", lambda: prelu(0.1, shared=True), VECTOR),
+]
+
+
+def activations() -> dict[str, Callable]:
+    """Every registered function that comes from ``jax.nn`` or ``jax.numpy``."""
+    functions = core.registered("function").items()
+    return {name: fn for name, fn in functions if not fn.__module__.startswith("fcnn")}
+
+
+ACTIVATIONS = [
+    Row(name, lambda name=name: serial(getattr(layers, name)), VECTOR) for name in activations()
+]
+
+LAYERS = [*CORE, *LINEAR, *SPACE, *NORMALIZATION, *NOISE, *OTHERS, *ACTIVATIONS]
+ROWS = LAYERS

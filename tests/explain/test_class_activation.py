@@ -1,0 +1,102 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import random
+
+from fcnn.core import serial, wire
+from fcnn.core.network import start_network
+from fcnn.explain import grad_cam
+from fcnn.layers.convolution import conv
+from fcnn.layers.linear import dense
+from fcnn.layers.normalization import batch_norm
+from fcnn.layers.reshaping import flatten
+
+BODY = serial(conv(4, 3, 2), batch_norm(), jax.nn.relu, conv(6))
+HEAD = serial(jnp.tanh, flatten, dense(3))
+MODEL = serial(body=BODY, head=HEAD)
+X = random.uniform(random.key(0), (5, 8, 8, 1))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return start_network(MODEL, random.key(1), X, input=jax.ShapeDtypeStruct((8, 8, 1), "float32"))
+
+
+def by_hand(network, x, target):
+    """The formula of the paper on a network cut in two at the feature map."""
+    features, _ = BODY.apply(network.params["body"], network.state.get("body", {}), x)
+    jacobian = jax.vmap(jax.jacrev(lambda a: HEAD.apply(network.params["head"], {}, a[None])[0][0]))(features)
+    features, jacobian = np.asarray(features), np.asarray(jacobian)
+    maps = np.zeros(features.shape[:3])
+    for i in range(len(x)):
+        for channel in range(features.shape[-1]):
+            alpha = jacobian[i, target[i], :, :, channel].mean()
+            maps[i] += alpha * features[i, :, :, channel]
+    return np.maximum(maps, 0)
+
+
+def test_grad_cam_equals_the_formula_on_a_network_cut_in_two(network):
+    target = np.array([0, 1, 2, 1, 0])
+    maps = grad_cam(network, X, target, path="body", resize=False, batch_size=2)
+    assert maps.dtype == np.float32
+    assert (maps > 0).any()
+    np.testing.assert_allclose(maps, by_hand(network, X, target), rtol=1e-4, atol=1e-6)
+
+
+def test_maps_are_resized_bilinearly_to_the_input(network):
+    small = grad_cam(network, X, 1, path="body", resize=False)
+    large = grad_cam(network, X, 1, path="body")
+    assert large.shape == (5, 8, 8)
+    places = (np.arange(8) + 0.5) / 2 - 0.5
+    weights = np.stack([np.interp(places, range(4), unit) for unit in np.eye(4)], 1)
+    truth = np.einsum("ih,nhw,jw->nij", weights, small, weights)
+    np.testing.assert_allclose(large, truth, rtol=1e-4, atol=1e-6)
+
+
+def test_by_default_the_last_map_with_several_positions_is_explained():
+    model = serial(conv(4), jax.nn.relu, conv(4), lambda x: x.mean((1, 2), keepdims=True), flatten, dense(3))
+    network = start_network(model, random.key(0), X)
+    np.testing.assert_array_equal(grad_cam(network, X), grad_cam(network, X, path="conv2"))
+
+
+def test_the_predicted_class_is_explained_by_default(network):
+    predicted = np.asarray(network(X).argmax(-1))
+    np.testing.assert_array_equal(grad_cam(network, X), grad_cam(network, X, predicted))
+
+
+def test_an_inner_layer_of_a_composite_can_be_explained(network):
+    assert grad_cam(network, X, path="body/conv1", resize=False).shape == (5, 4, 4)
+    np.testing.assert_array_equal(grad_cam(network, X, path="body/conv2"), grad_cam(network, X, path="body"))
+
+
+def test_any_number_of_examples_gives_the_same_maps(network):
+    whole = grad_cam(network, X, path="body")
+    for n in (0, 1, 3):
+        np.testing.assert_allclose(grad_cam(network, X[:n], path="body", batch_size=2), whole[:n], atol=1e-5)
+
+
+def test_an_unknown_path_lists_the_feature_maps(network):
+    with pytest.raises(ValueError, match=r"'conv9' is not the name of a feature map; there are body/conv1, .*body"):
+        grad_cam(network, X, path="conv9")
+    with pytest.raises(ValueError, match="'head/dense1' is not the name"):
+        grad_cam(network, X, path="head/dense1")
+
+
+def test_a_layer_that_is_called_twice_has_no_map_of_its_own():
+    def forward(f, x):
+        return f.head(f.after(f.conv(f.conv(x))))
+
+    net = wire(forward, conv=conv(1), after=jnp.tanh, head=serial(flatten, dense(2)))
+    with pytest.raises(ValueError, match="there are after$"):
+        grad_cam(start_network(net, random.key(0), X), X, path="conv")
+
+
+def test_a_network_without_feature_maps_is_refused():
+    with pytest.raises(ValueError, match="no layer has a feature map; there are none"):
+        grad_cam(start_network(serial(flatten, dense(2)), random.key(0), X), X)
+
+
+def test_inputs_of_the_wrong_shape_are_refused(network):
+    with pytest.raises(ValueError, match=r"a batch \[n, 8, 8, 1\]"):
+        grad_cam(network, X[0])

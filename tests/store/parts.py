@@ -1,0 +1,43 @@
+"""A small network with parameters and state, of registered layers."""
+
+import jax
+import jax.numpy as jnp
+
+import fcnn.core as fcnn
+
+INPUT = jax.ShapeDtypeStruct((5,), jnp.float32)
+
+
+@fcnn.layer(name="test:store_affine")
+def affine(features, *, scale=1.0):
+    def init(key, x):
+        kernel = scale * jax.random.normal(key, (x.shape[-1] * features,))
+        return {"kernel": kernel.reshape(-1, features), "bias": jnp.full(features, 0.25)}
+
+    def apply(params, x):
+        return x @ params["kernel"] + params["bias"]
+
+    return fcnn.stateless(init, apply)
+
+
+@fcnn.layer(name="test:store_counter")
+def counter():
+    def init(key, x):
+        return {}, {"calls": jnp.zeros((), jnp.int32), "mean": jnp.full(x.shape[-1], 1 / 3)}
+
+    def apply(params, state, x, *, train=False, key=None):
+        return x + state["mean"], {**state, "calls": state["calls"] + 1}
+
+    return fcnn.Layer(init, apply)
+
+
+def network(features=3):
+    model = fcnn.serial(affine(4), counter(), fcnn.identity, head=affine(features, scale=0.5))
+    params, state = model.init(jax.random.key(1), jnp.zeros((1, 5)))
+    return fcnn.Network(
+        model, params, state, classes=("a", "b", "ü"), output="sigmoid", input=INPUT
+    )
+
+
+def inputs():
+    return jnp.linspace(-1, 1, 20).reshape(4, 5)

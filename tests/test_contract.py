@@ -1,0 +1,269 @@
+"""What every layer promises, asked of every row of the catalogue.
+
+The numbers of a row come from one compilation, which its tests share.
+"""
+
+import functools
+import json
+import re
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax, random
+
+import fcnn
+from fcnn.core import Layer, build, kind, registered, spec, trees
+
+from .catalogue import ROWS
+
+KEY = random.key(0)
+NAMES = ("kernel", "recurrent_kernel", "bias", "recurrent_bias", "scale")
+
+every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+class Case(NamedTuple):
+    """A layer with values, and an input for it."""
+
+    layer: Layer
+    params: Any
+    state: Any
+    x: Any
+
+
+def numbers(like, seed=0):
+    """An input of these shapes; integers stay below ten."""
+    rng = np.random.default_rng(seed)
+
+    def draw(leaf):
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
+        return jnp.asarray(rng.integers(0, 10, leaf.shape), leaf.dtype)
+
+    return jax.tree.map(draw, like)
+
+
+@functools.cache
+def case(row):
+    layer = row.make()
+    x = numbers(row.input)
+    return Case(layer, *layer.init(KEY, x), x)
+
+
+@functools.cache
+def outputs(row):
+    """All that needs numbers, in one compiled function."""
+    layer, params, state, x = case(row)
+
+    @jax.jit
+    def run(params, state, x, other):
+        def evaluate(x):
+            return layer.apply(params, state, x)[0]
+
+        def loss(params, x):
+            y, _ = layer.apply(params, state, x, train=True, key=KEY)
+            return sum(jnp.sin(leaf.astype(jnp.float32)).sum() for leaf in jax.tree.leaves(y))
+
+        def step(state, key):
+            y, state = layer.apply(params, state, x, train=True, key=key)
+            return state, y
+
+        floats = jnp.issubdtype(jax.tree.leaves(x)[0].dtype, jnp.floating)
+        pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), x, other)
+        return {
+            "y": evaluate(x),
+            "other": evaluate(other),
+            "first row": evaluate(jax.tree.map(lambda leaf: leaf[:1], x)),
+            "vmap": jax.vmap(evaluate)(pair),
+            "gradients": jax.grad(loss, (0, 1) if floats else 0)(params, x),
+            "scan": lax.scan(step, state, random.split(KEY, 2)),
+        }
+
+    return run(params, state, x, numbers(row.input, seed=1))
+
+
+def shapes(row, *, train, key, dtype=None, params=None):
+    """Shapes of the output and the next state; nothing is computed."""
+    layer, own, state, x = case(row)
+    x = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(
+            leaf.shape, dtype if dtype and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.dtype
+        ),
+        spec(x),
+    )
+    apply = functools.partial(layer.apply, train=train)
+    return jax.eval_shape(lambda p, s, x, key: apply(p, s, x, key=key), own, state, x, key)
+
+
+def assert_close(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for one, two in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        one, two = np.asarray(one, np.float64), np.asarray(two, np.float64)
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5)
+
+
+def assert_equal(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def floating(tree):
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+
+@every_row
+def test_init_reads_only_shape_and_dtype(row):
+    layer, params, state, _ = case(row)
+    assert_equal(layer.init(KEY, row.input), (params, state))
+
+
+@every_row
+def test_parameters_and_state_are_nested_dicts_of_float32_with_the_agreed_names(row):
+    _, params, state, _ = case(row)
+    assert type(params) is type(state) is dict
+    leaves = trees.flat(params)
+    assert all(path.rpartition("/")[2] in NAMES for path in leaves), list(leaves)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves((params, state)))
+    with jax.enable_x64(True):
+        wide = jax.eval_shape(row.make().init, KEY, row.input)
+    assert spec(wide) == spec((params, state))
+
+
+@every_row
+def test_shapes_are_known_without_computing(row):
+    layer, params, state, x = case(row)
+    assert jax.eval_shape(layer.init, KEY, row.input) == spec((params, state))
+    assert fcnn.out_spec(layer, row.input) == spec(outputs(row)["y"])
+
+
+@every_row
+def test_the_output_shape_is_the_same_in_training_and_evaluation(row):
+    assert shapes(row, train=True, key=KEY)[0] == shapes(row, train=False, key=None)[0]
+
+
+@every_row
+def test_the_state_keeps_its_structure_shapes_and_dtypes(row):
+    for train, key in ((False, None), (True, KEY)):
+        assert shapes(row, train=train, key=key)[1] == spec(case(row).state)
+
+
+@every_row
+def test_jit_computes_what_eager_computes(row):
+    layer, params, state, x = case(row)
+    y, after = layer.apply(params, state, x)
+    assert_close(outputs(row)["y"], y)
+    assert_equal(after, state)
+
+
+@every_row
+def test_outputs_are_finite(row):
+    got = outputs(row)
+    for leaf in jax.tree.leaves((got["y"], got["scan"])):
+        assert np.isfinite(np.asarray(leaf, np.float64)).all()
+
+
+@every_row
+def test_vmap_adds_an_axis(row):
+    got = outputs(row)
+    assert_close(got["vmap"], jax.tree.map(lambda a, b: np.stack([a, b]), got["y"], got["other"]))
+
+
+@every_row
+def test_gradients_are_finite_and_shaped_like_what_they_are_of(row):
+    _, params, _, x = case(row)
+    gradients = outputs(row)["gradients"]
+    of = (params, x) if isinstance(gradients, tuple) else params
+    assert spec(gradients) == spec(of)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+
+
+@every_row
+def test_scan_carries_the_state(row):
+    layer, params, state, x = case(row)
+    after, ys = outputs(row)["scan"]
+    assert spec(after) == spec(state)
+    assert all(leaf.shape[0] == 2 for leaf in jax.tree.leaves(ys))
+
+
+@every_row
+def test_examples_do_not_see_each_other_in_evaluation(row):
+    got = outputs(row)
+    assert_close(got["first row"], jax.tree.map(lambda leaf: leaf[:1], got["y"]))
+
+
+@every_row
+def test_half_precision_stays_under_strict_promotion(row):
+    with jax.numpy_dtype_promotion("strict"):
+        results = [shapes(row, train=t, key=KEY, dtype=jnp.bfloat16) for t in (False, True)]
+    for y, state in results:
+        assert state == spec(case(row).state)
+        if row.keeps_dtype and floating(row.input):
+            assert {leaf.dtype for leaf in floating(y)} == {jnp.dtype(jnp.bfloat16)}
+
+
+@every_row
+def test_double_precision_stays_where_it_is_enabled(row):
+    with jax.enable_x64(True):
+        results = [shapes(row, train=t, key=KEY, dtype=jnp.float64) for t in (False, True)]
+    for y, state in results:
+        assert state == spec(case(row).state)
+        if row.keeps_dtype and floating(row.input):
+            assert {leaf.dtype for leaf in floating(y)} == {jnp.dtype(jnp.float64)}
+
+
+@every_row
+def test_a_key_is_not_needed_or_its_absence_names_the_layer(row):
+    try:
+        shapes(row, train=True, key=None)
+    except ValueError as error:
+        assert re.match(r"[\w/]+ needs a key to train: apply\(", str(error))  # noqa: PT017
+
+
+with_recipe = pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.make().recipe], ids=lambda row: row.name
+)
+
+
+@with_recipe
+def test_a_recipe_in_json_builds_the_same_layer(row):
+    layer, params, state, x = case(row)
+    again = build(json.loads(json.dumps(layer.recipe.to_json(), allow_nan=False)))
+    assert_equal(again.init(KEY, row.input), (params, state))
+    assert_equal(again.apply(params, state, x)[0], layer.apply(params, state, x)[0])
+    assert again.recipe == layer.recipe
+
+
+@with_recipe
+def test_repr_is_the_code_that_makes_the_layer(row):
+    layer = case(row).layer
+    again = eval(repr(layer), dict(vars(fcnn)))  # noqa: S307
+    assert again.recipe == layer.recipe
+
+
+def test_every_row_has_a_name_of_its_own():
+    names = [row.name for row in ROWS]
+    assert len(set(names)) == len(names)
+
+
+def test_every_constructor_has_a_row():
+    made = {
+        name
+        for name, make in registered().items()
+        if make.__module__.startswith(("fcnn.core", "fcnn.layers"))
+    }
+    assert made - {kind(row.make()) for row in ROWS} == set()
+
+
+def test_every_function_that_stands_as_a_layer_is_in_a_row():
+    functions = {
+        name
+        for name, fn in registered("function").items()
+        if not fn.__module__.startswith("fcnn")
+        or fn.__module__.startswith(("fcnn.core", "fcnn.layers"))
+        if fn.__module__ != "fcnn.layers.initializers"
+    }
+    text = " ".join(repr(row.make()) for row in ROWS)
+    assert {name for name in functions if not re.search(rf"\b{name}\b", text)} == set()
