@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fcnn import core, layers
 from fcnn.core import (
     Layer,
     cast,
@@ -18,6 +17,7 @@ from fcnn.core import (
     identity,
     lazy,
     parallel,
+    registered,
     remat,
     repeat,
     residual,
@@ -126,6 +126,12 @@ def centred(initial=0.5):
     return stateless(init, apply)
 
 
+def activations():
+    """Every registered function that comes from ``jax.nn`` or ``jax.numpy``."""
+    functions = registered("function").values()
+    return [fn for fn in functions if not fn.__module__.startswith("fcnn")]
+
+
 CORE = [
     Row("serial", lambda: serial(conv(4), batch_norm(), relu, flatten, head=dense(5)), IMAGE),
     Row("parallel", lambda: parallel(conv(4), dense(3)), (IMAGE, VECTOR)),
@@ -230,6 +236,7 @@ OTHERS = [
     Row("normalize, pixels", lambda: normalize(127.5, (60, 61, 62, 63)), PIXELS),
     Row("rescale", lambda: rescale(2, -1), IMAGE),
     Row("rescale, pixels", lambda: rescale(1 / 255), PIXELS),
+    Row("activations", lambda: concat(*activations()), VECTOR),
     Row("activation", lambda: activation(leaky_relu, negative_slope=0.2), IMAGE),
     Row("activation, named option", lambda: activation(gelu, approximate=False), IMAGE),
     Row("prelu", lambda: prelu(), IMAGE),
@@ -237,15 +244,5 @@ OTHERS = [
 ]
 
 
-def activations() -> dict[str, Callable]:
-    """Every registered function that comes from ``jax.nn`` or ``jax.numpy``."""
-    functions = core.registered("function").items()
-    return {name: fn for name, fn in functions if not fn.__module__.startswith("fcnn")}
-
-
-ACTIVATIONS = [
-    Row(name, lambda name=name: serial(getattr(layers, name)), VECTOR) for name in activations()
-]
-
-LAYERS = [*CORE, *LINEAR, *SPACE, *NORMALIZATION, *NOISE, *OTHERS, *ACTIVATIONS]
+LAYERS = [*CORE, *LINEAR, *SPACE, *NORMALIZATION, *NOISE, *OTHERS]
 ROWS = LAYERS

@@ -57,37 +57,35 @@ def case(row):
 def outputs(row):
     """All that needs numbers, in one compiled function."""
     layer, params, state, x = case(row)
+    of = (0, 1) if floating(x) else 0
 
     @jax.jit
-    def run(params, state, x, other):
+    def run(params, state, x):
         def evaluate(x):
             return layer.apply(params, state, x)[0]
 
-        def loss(params, x):
-            y, _ = layer.apply(params, state, x, train=True, key=KEY)
-            return sum(jnp.sin(leaf.astype(jnp.float32)).sum() for leaf in jax.tree.leaves(y))
+        def alone(example):
+            return evaluate(jax.tree.map(lambda leaf: leaf[None], example))
+
+        def loss(params, x, state, key):
+            y, state = layer.apply(params, state, x, train=True, key=key)
+            return sum(
+                jnp.sin(leaf.astype(jnp.float32)).sum() for leaf in jax.tree.leaves(y)
+            ), state
 
         def step(state, key):
-            y, state = layer.apply(params, state, x, train=True, key=key)
-            return state, y
+            gradients, state = jax.grad(loss, of, has_aux=True)(params, x, state, key)
+            return state, gradients
 
-        floats = jnp.issubdtype(jax.tree.leaves(x)[0].dtype, jnp.floating)
-        pair = jax.tree.map(lambda a, b: jnp.stack([a, b]), x, other)
-        return {
-            "y": evaluate(x),
-            "other": evaluate(other),
-            "first row": evaluate(jax.tree.map(lambda leaf: leaf[:1], x)),
-            "vmap": jax.vmap(evaluate)(pair),
-            "gradients": jax.grad(loss, (0, 1) if floats else 0)(params, x),
-            "scan": lax.scan(step, state, random.split(KEY, 2)),
-        }
+        steps = lax.scan(step, state, random.split(KEY, 2))
+        return {"y": evaluate(x), "alone": jax.vmap(alone)(x), "steps": steps}
 
-    return run(params, state, x, numbers(row.input, seed=1))
+    return run(params, state, x)
 
 
-def shapes(row, *, train, key, dtype=None, params=None):
+def shapes(row, *, train, key, dtype=None):
     """Shapes of the output and the next state; nothing is computed."""
-    layer, own, state, x = case(row)
+    layer, params, state, x = case(row)
     x = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(
             leaf.shape, dtype if dtype and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.dtype
@@ -95,7 +93,7 @@ def shapes(row, *, train, key, dtype=None, params=None):
         spec(x),
     )
     apply = functools.partial(layer.apply, train=train)
-    return jax.eval_shape(lambda p, s, x, key: apply(p, s, x, key=key), own, state, x, key)
+    return jax.eval_shape(lambda p, s, x, key: apply(p, s, x, key=key), params, state, x, key)
 
 
 def assert_close(a, b):
@@ -134,7 +132,7 @@ def test_parameters_and_state_are_nested_dicts_of_float32_with_the_agreed_names(
 
 @every_row
 def test_shapes_are_known_without_computing(row):
-    layer, params, state, x = case(row)
+    layer, params, state, _ = case(row)
     assert jax.eval_shape(layer.init, KEY, row.input) == spec((params, state))
     assert fcnn.out_spec(layer, row.input) == spec(outputs(row)["y"])
 
@@ -160,38 +158,24 @@ def test_jit_computes_what_eager_computes(row):
 
 @every_row
 def test_outputs_are_finite(row):
-    got = outputs(row)
-    for leaf in jax.tree.leaves((got["y"], got["scan"])):
+    for leaf in jax.tree.leaves(outputs(row)["y"]):
         assert np.isfinite(np.asarray(leaf, np.float64)).all()
 
 
 @every_row
-def test_vmap_adds_an_axis(row):
+def test_vmap_over_single_examples_is_the_batch_so_none_sees_another(row):
     got = outputs(row)
-    assert_close(got["vmap"], jax.tree.map(lambda a, b: np.stack([a, b]), got["y"], got["other"]))
+    assert_close(got["alone"], jax.tree.map(lambda leaf: leaf[:, None], got["y"]))
 
 
 @every_row
-def test_gradients_are_finite_and_shaped_like_what_they_are_of(row):
-    _, params, _, x = case(row)
-    gradients = outputs(row)["gradients"]
-    of = (params, x) if isinstance(gradients, tuple) else params
-    assert spec(gradients) == spec(of)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
-
-
-@every_row
-def test_scan_carries_the_state(row):
-    layer, params, state, x = case(row)
-    after, ys = outputs(row)["scan"]
+def test_steps_in_a_scan_carry_the_state_and_finite_gradients(row):
+    _, params, state, x = case(row)
+    after, gradients = outputs(row)["steps"]
     assert spec(after) == spec(state)
-    assert all(leaf.shape[0] == 2 for leaf in jax.tree.leaves(ys))
-
-
-@every_row
-def test_examples_do_not_see_each_other_in_evaluation(row):
-    got = outputs(row)
-    assert_close(got["first row"], jax.tree.map(lambda leaf: leaf[:1], got["y"]))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after, gradients)))
+    of = (params, x) if floating(x) else params
+    assert spec(jax.tree.map(lambda leaf: leaf[0], gradients)) == spec(of)
 
 
 @every_row

@@ -31,6 +31,11 @@ def example_of(loss, shape=(6, 5)):
     return outputs, RNG.integers(0, 2, shape).astype(np.float32)
 
 
+def of_one(loss):
+    """The loss of a single example, a number."""
+    return lambda outputs, targets: loss(outputs[None], targets[None])[0]
+
+
 def log_softmax64(logits):
     shifted = logits - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
@@ -59,8 +64,8 @@ def test_cross_entropy_is_exact_and_finite_at_extreme_logits(k, dtype):
     expected = -log_softmax64(z)[np.arange(250), labels]
     gradient = np.exp(log_softmax64(z)) - np.eye(k)[labels]
 
-    value = losses.cross_entropy(jnp.asarray(logits, dtype), labels)
-    found = jax.grad(lambda z: losses.cross_entropy(z, labels).sum())(jnp.asarray(logits, dtype))
+    run = jax.jit(jax.vmap(jax.value_and_grad(of_one(losses.cross_entropy))))
+    value, found = run(jnp.asarray(logits, dtype), labels)
 
     assert value.dtype == jnp.float32
     assert found.dtype == dtype
@@ -80,8 +85,8 @@ def test_binary_cross_entropy_is_exact_and_finite_at_extreme_logits(dtype):
         expected = (np.where(t == 0, 0, t * softplus64(-z)) + negative).mean(-1)
     gradient = (1 / (1 + np.exp(-np.clip(z, -500, 500))) - t) / 4
 
-    value = losses.binary_cross_entropy(jnp.asarray(logits, dtype), t)
-    found = jax.grad(lambda z: losses.binary_cross_entropy(z, t).sum())(jnp.asarray(logits, dtype))
+    run = jax.jit(jax.vmap(jax.value_and_grad(of_one(losses.binary_cross_entropy))))
+    value, found = run(jnp.asarray(logits, dtype), t)
 
     np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6)
     tolerance = 1e-6 if dtype == "float32" else 1e-2
@@ -118,7 +123,7 @@ def test_every_loss_gives_one_float32_per_example_under_strict_promotion(loss):
         run = jax.jit(loss)
         value = run(jnp.asarray(outputs, jnp.bfloat16), targets)
         assert (value.shape, value.dtype) == ((3,), jnp.float32)
-        mapped = jax.vmap(lambda y, t: loss(y[None], t[None])[0])(outputs, targets)
+        mapped = jax.jit(jax.vmap(of_one(loss)))(outputs, targets)
     np.testing.assert_allclose(mapped, run(outputs, targets), rtol=1e-5)
 
 
@@ -127,8 +132,8 @@ def test_float64_stays_float64_and_gradients_match_finite_differences(loss):
     with jax.enable_x64(True):
         outputs, targets = example_of(loss)
         outputs = jnp.asarray(outputs, jnp.float64)
-        assert loss(outputs, targets).dtype == jnp.float64
-        check_grads(lambda y: loss(y, targets), (outputs,), order=1, atol=1e-6, rtol=1e-6)
+        assert jax.eval_shape(loss, outputs, targets).dtype == jnp.float64
+        check_grads(jax.jit(lambda y: loss(y, targets)), (outputs,), order=1, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("loss", CLASSES, ids=lambda loss: loss.__name__)
@@ -247,11 +252,10 @@ def test_log_cosh_is_exact_for_small_and_for_large_errors():
 def test_cosine_is_the_same_at_every_scale_and_one_at_zero():
     y, t = RNG.normal(size=(2, 4, 3)).astype(np.float32)
     expected = 1 - (y * t).sum(-1) / np.linalg.norm(y, axis=-1) / np.linalg.norm(t, axis=-1)
+    cosine = jax.jit(losses.cosine)
     for scale in (1e-30, 1, 1e30):
-        np.testing.assert_allclose(
-            losses.cosine(y * np.float32(scale), t), expected, rtol=1e-5, atol=1e-6
-        )
-    value, gradient = jax.value_and_grad(lambda y: losses.cosine(y, t).sum())(jnp.zeros((4, 3)))
+        np.testing.assert_allclose(cosine(y * np.float32(scale), t), expected, rtol=1e-5, atol=1e-6)
+    value, gradient = jax.value_and_grad(lambda y: cosine(y, t).sum())(jnp.zeros((4, 3)))
     assert value == 4
     assert np.isfinite(gradient).all()
 
@@ -294,10 +298,9 @@ def test_smoothing_weights_and_soft_targets_equal_torch():
 
 def test_segmentation_averages_over_the_picture():
     z, labels = RNG.normal(size=(2, 3, 4, 5)), RNG.integers(0, 5, (2, 3, 4))
-    flat = losses.cross_entropy(z.reshape(24, 5), labels.reshape(24))
-    np.testing.assert_allclose(
-        losses.cross_entropy(z, labels), flat.reshape(2, 12).mean(1), rtol=1e-5
-    )
+    cross_entropy = jax.jit(losses.cross_entropy)
+    flat = cross_entropy(z.reshape(24, 5), labels.reshape(24))
+    np.testing.assert_allclose(cross_entropy(z, labels), flat.reshape(2, 12).mean(1), rtol=1e-5)
 
 
 def test_losses_are_found_by_name():

@@ -14,13 +14,17 @@ def add_commands(commands: Any) -> None:
     """Adds ``summary`` and ``models``."""
     parser = commands.add_parser("summary", help="layers, parameters and cost of a model")
     parser.add_argument("model", metavar="MODEL", help="see: fcnn models")
-    parser.add_argument("--input", type=_shape, default="32,32,3", metavar="H,W,C", help="one example")
+    parser.add_argument(
+        "--input", type=_shape, default="32,32,3", metavar="H,W,C", help="one example"
+    )
     parser.add_argument("--classes", type=int, default=10, metavar="N", help="outputs")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_summary)
 
     parser = commands.add_parser("models", help="names of the models")
-    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="such as 'resnet*'")
+    parser.add_argument(
+        "pattern", nargs="?", default="*", metavar="PATTERN", help="such as 'resnet*'"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_models)
 
@@ -42,7 +46,9 @@ def run_models(options: argparse.Namespace) -> int:
     """Runs ``fcnn models``: a name and its first sentence in each line."""
     names = models.names(options.pattern)
     if not names:
-        raise ValueError(f"no model matches {options.pattern!r}; there are {', '.join(models.names())}")
+        raise ValueError(
+            f"no model matches {options.pattern!r}; there are {', '.join(models.names())}"
+        )
     first = {name: (getattr(models, name).__doc__ or "").strip().splitlines()[0] for name in names}
     if options.json:
         print(json.dumps(first))

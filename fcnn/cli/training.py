@@ -21,22 +21,30 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a network and evaluate it",
-        description="Trains a network, evaluates it once on the test data, and leaves in the folder "
-        "--out: network.fcnn, history.csv, report.json, and with matplotlib history.png and "
+        description="Trains a network, evaluates it once on the test data, and leaves in the "
+        "folder --out: network.fcnn, history.csv, report.json, and with matplotlib history.png and "
         "confusion.png.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("data", nargs="?", default="digits", metavar="DATA", help=FORMS)
     parser.add_argument("--model", default="small_cnn", metavar="NAME", help="see: fcnn models")
-    parser.add_argument("--epochs", type=_positive, default=10, metavar="N", help="passes over the data")
-    parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="examples a step")
+    parser.add_argument(
+        "--epochs", type=_positive, default=10, metavar="N", help="passes over the data"
+    )
+    parser.add_argument(
+        "--batch-size", type=_positive, default=32, metavar="N", help="examples a step"
+    )
     parser.add_argument("--learning-rate", type=_rate, default=1e-3, metavar="X", help="step size")
     parser.add_argument(
         "--optimizer", default="adam", choices=optimizers.names(), metavar="NAME",
         help=", ".join(optimizers.names()),
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="where all randomness comes from")
-    parser.add_argument("--out", metavar="DIR", help="folder for the results (default: runs/DATA-MODEL-N)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="where all randomness comes from"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for the results (default: runs/DATA-MODEL-N)"
+    )
     parser.add_argument("--json", action="store_true", help="print report.json on standard output")
     parser.set_defaults(run=run)
 

@@ -32,7 +32,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("network", metavar="RUN", help="a folder of fcnn train, or a file .fcnn")
     parser.add_argument("file", metavar="FILE", help="a picture, or an .npy file with one example")
     parser.add_argument("--method", choices=METHODS, default="grad_cam", help="how to explain")
-    parser.add_argument("--target", metavar="CLASS", help="the class to explain (default: predicted)")
+    parser.add_argument(
+        "--target", metavar="CLASS", help="the class to explain (default: predicted)"
+    )
     parser.add_argument("--out", metavar="PNG", help="where to draw (default: FILE-METHOD.png)")
     parser.set_defaults(run=run_explain)
 
@@ -78,7 +80,9 @@ def run_explain(options: Any) -> int:
     if options.target is not None and options.target not in classes:
         raise ValueError(f"no class {options.target!r}; there are {', '.join(classes)}")
     probabilities = train.predict(network, x)[0]
-    target = classes.index(options.target) if options.target is not None else int(probabilities.argmax())
+    target = (
+        classes.index(options.target) if options.target is not None else int(probabilities.argmax())
+    )
     heat = getattr(explain, options.method)(network, x, target)[0]
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")

@@ -10,8 +10,6 @@ from .protocol import Layer, Params, State
 from .scoping import describe
 from .shapes import spec
 
-OUTPUTS = ("softmax", "sigmoid", "identity")
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -26,7 +24,8 @@ class Network:
         params: What was trained.
         state: What else persists, such as the running statistics of batch norm.
         classes: The names of the outputs, for a classifier.
-        output: What turns raw outputs into predictions: "softmax", "sigmoid" or "identity".
+        output: What turns raw outputs into predictions: "softmax", "sigmoid",
+            "exp" or "identity".
         input: Shape and dtype of one example, without the batch axis, where it is known.
     """
 

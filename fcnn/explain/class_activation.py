@@ -22,17 +22,18 @@ def grad_cam(
     batch_size: int = 32,
     resize: bool = True,
 ) -> np.ndarray:
-    """Evidence for an output in the feature map of a layer: ``[n, h, w, c] -> [n, h, w]``, from 0 up.
+    """Evidence for an output in a layer's feature map: ``[n, h, w, c] -> [n, h, w]``, from 0 up.
 
-    The channels of the map, weighted by the mean over positions of the output's gradient, summed and
-    cut off below zero (Selvaraju et al., 2016, arXiv:1610.02391). Values are not scaled.
+    The channels, weighted by the mean over positions of the output's gradient, are summed and cut
+    off below zero (Selvaraju et al., 2016, arXiv:1610.02391). Values are not scaled.
 
     Example:
         >>> import fcnn, jax
+        >>> from fcnn.core.network import start_network
         >>> from fcnn import conv, dense, global_avg_pool, relu, serial
         >>> x = jax.random.uniform(jax.random.key(0), (3, 8, 8, 1))
         >>> model = serial(conv(4, 3, 2), relu, conv(8), relu, global_avg_pool, dense(10))
-        >>> network = fcnn.start_network(model, jax.random.key(1), x)
+        >>> network = start_network(model, jax.random.key(1), x)
         >>> fcnn.explain.grad_cam(network, x, path="conv2").shape
         (3, 8, 8)
         >>> fcnn.explain.grad_cam(network, x, path="conv2", resize=False).shape

@@ -12,15 +12,17 @@ from .targets import explained, images, score
 
 
 def saliency(network: Network, x: Any, target: Any = None, *, batch_size: int = 32) -> np.ndarray:
-    """Absolute gradient of an output by the input, largest over channels: ``[n, h, w, c] -> [n, h, w]``.
+    """How strongly each pixel moves an output: ``[n, h, w, c] -> [n, h, w]``.
 
-    The output is the raw one, before softmax (Simonyan et al., 2013, arXiv:1312.6034).
+    The absolute gradient of the raw output, before softmax, the largest over channels (Simonyan et
+    al., 2013, arXiv:1312.6034).
 
     Example:
         >>> import fcnn, jax
+        >>> from fcnn.core.network import start_network
         >>> from fcnn import conv, dense, flatten, relu, serial
         >>> x = jax.random.uniform(jax.random.key(0), (3, 8, 8, 1))
-        >>> network = fcnn.start_network(serial(conv(4), relu, flatten, dense(10)), jax.random.key(1), x)
+        >>> network = start_network(serial(conv(4), relu, flatten, dense(10)), jax.random.key(1), x)
         >>> fcnn.explain.saliency(network, x, target=7).shape
         (3, 8, 8)
 

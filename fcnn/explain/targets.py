@@ -26,7 +26,7 @@ def explained(
     """
     if not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}")
-    outputs = spec_of_outputs(network, x)
+    outputs = outputs_for(network, x)
     target = None if target is None else _checked(target, len(x), outputs.shape[-1])
 
     def run(rows):
@@ -51,18 +51,17 @@ def images(network: Network, x: Any) -> np.ndarray:
     x = np.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(np.float32)
-    one = network.input
-    fits = x.ndim >= 3 if one is None else x.ndim == len(one.shape) + 1
-    if not fits or (one is not None and x.shape[-1:] != one.shape[-1:]):
-        made_for = "images [n, height, width, channels]"
-        if one is not None:
-            made_for = f"a batch [n, {', '.join(map(str, one.shape))}] (the input of the network)"
-        hint = "; for one example write x[None]" if one and x.ndim == len(one.shape) else ""
-        raise ValueError(f"expected {made_for}, got {list(x.shape)}{hint}")
+    if x.ndim < 3:
+        raise ValueError(f"expected images [n, height, width, channels], got {list(x.shape)}")
+    one = x.shape[1:] if network.input is None else network.input.shape
+    if x.ndim != len(one) + 1 or x.shape[-1:] != one[-1:]:
+        hint = "; for one example write x[None]" if x.ndim == len(one) else ""
+        takes = ", ".join(map(str, ("n", *one)))
+        raise ValueError(f"the network takes inputs [{takes}], got {list(x.shape)}{hint}")
     return x
 
 
-def spec_of_outputs(network: Network, x: np.ndarray) -> jax.ShapeDtypeStruct:
+def outputs_for(network: Network, x: np.ndarray) -> jax.ShapeDtypeStruct:
     """Shape and dtype of the raw output for one example.
 
     Raises:
@@ -71,7 +70,7 @@ def spec_of_outputs(network: Network, x: np.ndarray) -> jax.ShapeDtypeStruct:
     like = spec(np.zeros((1, *x.shape[1:]), x.dtype))
     outputs, _ = jax.eval_shape(network.layer.apply, network.params, network.state, like)
     if not hasattr(outputs, "shape") or len(outputs.shape) != 2:
-        raise ValueError(f"explained are outputs [n, classes]; this network gives {describe(outputs)}")
+        raise ValueError(f"only outputs [n, classes] are explained, got {describe(outputs)}")
     return outputs
 
 
@@ -86,8 +85,8 @@ def _checked(target: Any, n: int, outputs: int) -> np.ndarray:
     if given.dtype.kind not in "iu" and given.size:
         raise TypeError(f"target must be None, an integer or {n} integers, got {target!r}")
     if given.shape not in ((), (n,)):
-        raise ValueError(f"target must be one integer or one for each of the {n} examples, got {given.shape}")
-    if given.size and not (0 <= given.min() and given.max() < outputs):
-        wrong = given[(given < 0) | (given >= outputs)].flat[0]
-        raise ValueError(f"there is no output {wrong}; the network has {outputs}, counted from 0")
+        got = f"got shape {given.shape}"
+        raise ValueError(f"target must be one integer or one for each of {n} examples, {got}")
+    if (wrong := given[(given < 0) | (given >= outputs)]).size:
+        raise ValueError(f"there is no output {wrong[0]}; the network has {outputs}, from 0")
     return np.broadcast_to(given, n).astype(np.int32)

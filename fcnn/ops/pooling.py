@@ -129,14 +129,14 @@ def blur_pool(
     """
     x = jnp.asarray(x)
     floating(x, what)
+    check(window=window, stride=stride)
     sides = per_side(window, len(spatial(x, what)), "window", what)
-    binomial = reduce(
-        np.multiply.outer, [[comb(k - 1, i) / 2 ** (k - 1) for i in range(k)] for k in sides]
-    )
+    lines = [np.array([comb(k - 1, i) for i in range(k)]) / 2 ** (k - 1) for k in sides]
+    binomial = reduce(np.multiply.outer, lines)[..., None, None]
     c = x.shape[-1]
     return conv(
         x,
-        jnp.broadcast_to(jnp.asarray(binomial[..., None, None], x.dtype), (*sides, 1, c)),
+        jnp.broadcast_to(binomial.astype(x.dtype), (*sides, 1, c)),
         stride=stride,
         padding=tuple(((k - 1) // 2, k // 2) for k in sides),
         padding_mode="reflect",

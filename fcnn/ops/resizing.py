@@ -77,15 +77,14 @@ def pixel_shuffle(x: jax.Array, factor: int, *, what: str = "pixel_shuffle") -> 
     positive(factor=factor)
     x = jnp.asarray(x)
     sizes = spatial(x, what)
-    rank, (n, *_, c) = len(sizes), x.shape
-    if c % factor**rank:
-        raise ValueError(f"{what}: {c} channels do not divide by {factor}^{rank} = {factor**rank}")
-    c //= factor**rank
+    rank, n, (c, rest) = len(sizes), len(x), divmod(x.shape[-1], factor ** len(sizes))
+    if rest:
+        raise ValueError(
+            f"{what}: {x.shape[-1]} channels do not divide by {factor}^{rank} = {factor**rank}"
+        )
     x = x.reshape(n, *sizes, c, *(factor,) * rank)
     order = [axis for i in range(rank) for axis in (1 + i, rank + 2 + i)]
-    return x.transpose(0, *order, rank + 1).reshape(
-        n, *(s * factor for s in sizes), c // factor**rank
-    )
+    return x.transpose(0, *order, rank + 1).reshape(n, *(s * factor for s in sizes), c)
 
 
 def pixel_unshuffle(x: jax.Array, factor: int, *, what: str = "pixel_unshuffle") -> jax.Array:
@@ -97,7 +96,7 @@ def pixel_unshuffle(x: jax.Array, factor: int, *, what: str = "pixel_unshuffle")
     positive(factor=factor)
     x = jnp.asarray(x)
     sizes = spatial(x, what)
-    rank, (n, *_, c) = len(sizes), x.shape
+    rank, n, c = len(sizes), len(x), x.shape[-1]
     if any(s % factor for s in sizes):
         raise ValueError(f"{what}: the sizes of {describe(x)} do not divide by {factor}")
     x = x.reshape(n, *(part for s in sizes for part in (s // factor, factor)), c)

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from ..core import Layer, Network, build, describe, observers, trees
+from ..core import Layer, Network, as_layer, build, describe, observers, trees
 from . import manifest, tensors
 from .files import CheckpointCorruptError, CheckpointError, write_file
 
@@ -127,11 +127,9 @@ def _network(entries: Mapping[str, Any], values: Mapping[str, Any], layer: Layer
                 "file; make the layer and give it: load(path, layer=...)"
             )
         layer = build(entries["recipe"])
-    elif not isinstance(layer, Layer):
-        raise TypeError(f"layer must be a Layer, got {layer!r:.80}")
     classes, x = entries["classes"], entries["input"]
     return Network(
-        layer,
+        as_layer(layer),
         values["params"],
         values["state"],
         classes=None if classes is None else tuple(map(str, classes)),

@@ -1,4 +1,4 @@
-"""The table of a network: what each layer gives, holds, costs and sees, before anything is computed."""
+"""The table of a network: what each layer gives, holds, costs and sees, before anything runs."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -62,49 +62,56 @@ class Summary:
         return 2 * self.macs
 
     def __repr__(self) -> str:
-        head, *body = cells = [HEAD, *map(_cells, self.rows), self._total()]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        line = "-" * (sum(widths) + 2 * len(widths) - 2)
-        lines = ["  ".join(_aligned(row, widths)).rstrip() for row in (head, *body)]
-        return "\n".join([lines[0], line, *lines[1:-1], line, lines[-1]])
+        table = [HEAD, *map(_cells, self.rows), self._total()]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        line = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        head, *body, total = (_text(cells, widths) for cells in table)
+        return "\n".join([head, line, *body, line, total])
 
     def _repr_html_(self) -> str:
-        rows = [("th", HEAD), *(("td", _cells(row)) for row in self.rows), ("th", self._total())]
-        lines = []
-        for tag, row in rows:
-            styles = ("left" if left else "right" for left in LEFT)
-            cells = zip(row, styles, strict=True)
-            lines.append(
-                "<tr>"
-                + "".join(f'<{tag} style="text-align: {to}">{escape(cell)}</{tag}>' for cell, to in cells)
-                + "</tr>"
-            )
-        return "<table>\n" + "\n".join(lines) + "\n</table>"
+        rows = [_html("td", _cells(row)) for row in self.rows]
+        lines = [_html("th", HEAD), *rows, _html("th", self._total())]
+        return "\n".join(["<table>", *lines, "</table>"])
 
     def _total(self) -> tuple[str, ...]:
-        return ("total", "", f"for {describe(self.input)}", f"{self.params:,}", f"{self.macs:,}", "")
+        example = f"for {describe(self.input)}"
+        return ("total", "", example, f"{self.params:,}", f"{self.macs:,}", "")
+
+
+HEAD = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
+SIDES = ("left", "left", "left", "right", "right", "right")
 
 
 def summary(layer: Layer | Network, x: Any) -> Summary:
     """Path, kind, output, parameters, multiply-adds and receptive field of each layer.
 
     Nothing is computed: ``x`` may be an array, a ShapeDtypeStruct, or anything with a shape and a
-    dtype, as the images of a whole data set. Its first axis is that of the examples, and all figures
-    are for one example.
+    dtype, as the images of a whole data set. Its first axis is that of the examples; the figures
+    are for one of them.
 
     Multiply-adds are those of convolutions and matrix products, products with padding included, as
     in the tables of the literature (He et al., 2016, arXiv:1512.03385); ``flops`` is twice that. A
     transposed convolution counts no products with the zeros between its inputs; the body of a while
     loop counts once. Inside ``repeat`` and ``remat`` layers have no rows of their own.
 
-    Receptive fields follow the data through the program, across pools, skips and concatenations. The
-    number is that of a unit in the middle of its map, and too large rather than too small where an
-    operation has no rule.
+    Receptive fields follow the data through the program, across pools, skips and concatenations.
+    The number is that of a unit in the middle of its map, and too large rather than too small where
+    an operation has no rule.
 
     Example:
         >>> import fcnn, jax
-        >>> model = fcnn.serial(fcnn.conv(4), fcnn.relu, fcnn.max_pool(2), fcnn.flatten, fcnn.dense(10))
-        >>> fcnn.summary(model, jax.ShapeDtypeStruct((1797, 8, 8, 1), "float32"))
+        >>> from fcnn import conv, dense, flatten, max_pool, relu, serial
+        >>> images = jax.ShapeDtypeStruct((1797, 8, 8, 1), "float32")
+        >>> fcnn.summary(serial(conv(4), relu, max_pool(2), flatten, dense(10)), images)
+        layer      kind      output                parameters  multiply-adds  receptive field
+        -------------------------------------------------------------------------------------
+        conv1      conv      [1, 8, 8, 4]                  40          2,304              3x3
+        relu1      relu      [1, 8, 8, 4]                   0              0              3x3
+        max_pool1  max_pool  [1, 4, 4, 4]                   0              0              4x4
+        flatten1   flatten   [1, 64]                        0              0              4x4
+        dense1     dense     [1, 10]                      650            640              all
+        -------------------------------------------------------------------------------------
+        total                for float32[1,8,8,1]         690          2,944
 
     Raises:
         ValueError: the layer cannot work on such inputs; or the parameters of a network belong to
@@ -140,19 +147,21 @@ def _rows(calls: list[Visit]) -> list[tuple[int, Row]]:
     """The rows with the number of their call; each composite ends after what it is made of."""
     rows, times, ended = [], Counter[str](), []
     for number, (path, layer, params, state, x, y) in enumerate(calls):
-        inside = [cost for cost in ended if cost.path.startswith(f"{path}/" if path else "")]
-        ended = [cost for cost in ended if cost not in inside]
-        whole = _Cost(path, trees.count(params), multiply_adds(traced(layer.apply, params, state, x)))
-        ended.append(whole)
+        below = f"{path}/" if path else ""
+        inside = [cost for cost in ended if cost.path.startswith(below)]
+        ended = [cost for cost in ended if not cost.path.startswith(below)]
+        macs = multiply_adds(traced(layer.apply, params, state, x))
+        ended.append(_Cost(path, trees.count(params), macs))
 
-        own = whole.params - sum({cost.path: cost.params for cost in inside}.values())
-        macs = whole.macs - sum(cost.macs for cost in inside)
+        macs -= sum(cost.macs for cost in inside)
+        held = trees.count(params) - sum({cost.path: cost.params for cost in inside}.values())
         times[path] += 1
-        if not inside or own > 0 or macs > 0:
-            again = times[path] > 1
-            name = f"{path}@{times[path]}" if again else path or kind(layer)
+        if not inside or held > 0 or macs > 0:
+            name = path or kind(layer)
+            if times[path] > 1:
+                name, held = f"{name}@{times[path]}", 0
             shapes = jax.tree.map(lambda leaf: leaf.shape, y)
-            rows.append((number, Row(name, kind(layer), shapes, 0 if again else own, macs, None)))
+            rows.append((number, Row(name, kind(layer), shapes, held, macs, None)))
     return rows
 
 
@@ -170,10 +179,11 @@ def _fields(program: Any, x: Any) -> Callable[[int], tuple[int, ...] | str | Non
     along = [receptive_fields(program, last, axis) for axis in range(1, len(x.shape) - 1)]
 
     def field(number):
-        sizes = [fields.get(str(number), 0) for fields in along]
-        if set(sizes) <= {0} or set(sizes) == {"all"}:
-            return sizes[0] or None
-        return tuple(n if size == "all" else size for n, size in zip(x.shape[1:], sizes, strict=False))
+        sizes = [fields.get(str(number)) for fields in along]
+        if set(sizes) in ({None}, {"all"}):
+            return sizes[0]
+        sides = zip(x.shape[1:-1], sizes, strict=True)
+        return tuple(n if size == "all" else size or 0 for n, size in sides)
 
     return field
 
@@ -184,27 +194,32 @@ def _check(network: Network, params: Any, x: Any) -> None:
     if have != need:
         path = next(path for path in [*need, *have] if need.get(path) != have.get(path))
         raise ValueError(
-            f"the network does not fit inputs {describe(x)}: {path} is {have.get(path, 'missing')}, "
-            f"needed {need.get(path, 'nothing')}"
+            f"the network does not fit inputs {describe(x)}: "
+            f"{path} is {have.get(path, 'missing')}, needed {need.get(path, 'nothing')}"
         )
 
 
-HEAD = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
-LEFT = (True, True, True, False, False, False)
-
-
 def _cells(row: Row) -> tuple[str, ...]:
-    field = row.receptive_field
-    field = "" if field is None else field if isinstance(field, str) else "x".join(map(str, field))
     output = ", ".join(str(list(shape)) for shape in _shapes(row.output))
+    field = row.receptive_field or ""
+    field = field if isinstance(field, str) else "x".join(map(str, field))
     return (row.path, row.kind, output, f"{row.params:,}", f"{row.macs:,}", field)
 
 
 def _shapes(output: Any) -> list[tuple[int, ...]]:
-    """The shapes in a tree of shapes."""
-    return jax.tree.leaves(output, is_leaf=lambda o: isinstance(o, tuple) and all(isinstance(n, int) for n in o))
+    def is_shape(part):
+        return isinstance(part, tuple) and all(isinstance(n, int) for n in part)
+
+    return jax.tree.leaves(output, is_leaf=is_shape)
 
 
-def _aligned(cells: tuple[str, ...], widths: list[int]) -> list[str]:
-    sides = zip(cells, widths, LEFT, strict=True)
-    return [cell.ljust(width) if left else cell.rjust(width) for cell, width, left in sides]
+def _text(cells: tuple[str, ...], widths: list[int]) -> str:
+    columns = zip(cells, widths, SIDES, strict=True)
+    parts = (cell.ljust(n) if to == "left" else cell.rjust(n) for cell, n, to in columns)
+    return "  ".join(parts).rstrip()
+
+
+def _html(tag: str, cells: tuple[str, ...]) -> str:
+    columns = zip(cells, SIDES, strict=True)
+    parts = (f'<{tag} style="text-align: {to}">{escape(cell)}</{tag}>' for cell, to in columns)
+    return f"<tr>{''.join(parts)}</tr>"

@@ -12,7 +12,9 @@ from math import prod
 from typing import NamedTuple, TypeAlias
 
 Step: TypeAlias = int | Fraction  # a fraction after a transposed convolution
-Digits: TypeAlias = tuple[tuple[int, Step], ...]  # (how many, how far apart), most significant first
+Digits: TypeAlias = tuple[
+    tuple[int, Step], ...
+]  # (how many, how far apart), the largest unit first
 
 
 class View(NamedTuple):
@@ -22,10 +24,15 @@ class View(NamedTuple):
     length: Step
     steps: tuple[Digits, ...]
 
+    @property
+    def end(self) -> Step:
+        """The last place of the interval."""
+        return self.start + self.length
+
     def covers(self, size: int) -> bool:
         """Whether each element sees all of an axis of ``size``."""
         moves = any(step for digits in self.steps for _, step in digits)
-        return not moves and self.start <= 0 and self.start + self.length >= size - 1
+        return not moves and self.start <= 0 and self.end >= size - 1
 
     def over(self, dim: int, digits: Digits) -> "View":
         """The same interval, moving by ``digits`` along ``dim``."""
@@ -51,6 +58,12 @@ class View(NamedTuple):
             view = view.even(dim, 0)
         return view
 
+    def without(self, dims: Iterable[int]) -> "View":
+        """``dims`` are gone; each element sees what any along them saw."""
+        view, gone = self.spread(dims), set(dims)
+        kept = (digits for dim, digits in enumerate(view.steps) if dim not in gone)
+        return view._replace(steps=tuple(kept))
+
     def slide(
         self,
         dim: int,
@@ -61,9 +74,9 @@ class View(NamedTuple):
         inside: int = 1,
         dilation: int = 1,
     ) -> "View":
-        """``n`` windows along ``dim``: convolution, pooling, slicing and padding are all of them this.
+        """``n`` windows along ``dim``: convolutions, pools, slices and pads are all of them this.
 
-        ``low`` elements are put in front, and each keeps ``inside`` places for itself.
+        ``low`` places are put in front, and each element takes up ``inside`` of them.
         """
         view = self.even(dim)
         step = view.step(dim) if inside == 1 else Fraction(view.step(dim)) / inside
@@ -104,7 +117,7 @@ def still(view: View, shape: Sequence[int]) -> View:
 
 
 def hull(views: Iterable[View | None], shape: Sequence[int]) -> View | None:
-    """What is seen in any of the views, element by element; each element sees what a scalar does."""
+    """What is seen in any of the views, element by element; a scalar is seen by all."""
     views = [view for view in views if view is not None]
     if not views:
         return None
@@ -113,8 +126,7 @@ def hull(views: Iterable[View | None], shape: Sequence[int]) -> View | None:
         if len({view.steps[dim] for view in views}) > 1:
             views = [view.even(dim, 0) for view in views]
     start = min(view.start for view in views)
-    end = max(view.start + view.length for view in views)
-    return View(start, end - start, views[0].steps)
+    return View(start, max(view.end for view in views) - start, views[0].steps)
 
 
 def _merged(digits: Iterable[tuple[int, Step]]) -> list[tuple[int, Step]]:

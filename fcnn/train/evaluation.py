@@ -8,20 +8,34 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import losses
-from ..core import Layer, Network, Params, State
+from ..core import Layer, Network, Params, State, identity
 from ..data import Dataset, as_dataset, batches
 from .checks import checked_inputs, first, outputs_of
 from .feeding import feed
-from .report import Report, classification_report, regression_report
+from .report import RegressionReport, Report, classification_report, regression_report
 from .stepping import Batch, Loss
+
+ACTIVATIONS = {
+    "softmax": jax.nn.softmax,
+    "sigmoid": jax.nn.sigmoid,
+    "exp": jnp.exp,
+    "identity": identity,
+}
+LOSSES = {
+    "softmax": losses.cross_entropy,
+    "sigmoid": losses.binary_cross_entropy,
+    "exp": losses.poisson,
+    "identity": losses.squared_error,
+}
 
 
 def evaluate(
     network: Network, data: Any, *, batch_size: int = 128, loss: Loss | str | None = None
-) -> Report:
+) -> Report | RegressionReport:
     """How good a network is on data, every example counted exactly once.
 
     Example:
@@ -51,24 +65,25 @@ def evaluate(
     loss = loss_for(network, loss)
     dataset = checked_inputs(data, network, "data")
     found = evaluated(network, dataset, batch_size=batch_size, loss=loss)
-    outputs, y, losses_, weight = found["outputs"], found["y"], found["loss"], found["weight"]
-    if network.output == "identity":
-        return regression_report(y.reshape(outputs.shape), outputs, loss=losses_, weight=weight)
+    outputs, y, per_example, weight = (found[name] for name in ("outputs", "y", "loss", "weight"))
+    if network.output in ("identity", "exp"):
+        numbers = np.exp(outputs) if network.output == "exp" else outputs
+        return regression_report(y.reshape(numbers.shape), numbers, loss=per_example, weight=weight)
     if network.output == "sigmoid":
-        labels, predictions = (
-            (y.reshape(outputs.shape) > 0.5).astype(int),
-            (outputs > 0).astype(int),
-        )
-        classes = network.classes if network.classes and len(network.classes) == 2 else ("0", "1")
+        labels, predictions = y.reshape(outputs.shape) > 0.5, outputs > 0
+        classes = network.classes if len(network.classes or ()) == 2 else ("0", "1")
     else:
         labels = y.argmax(-1) if y.ndim == outputs.ndim else y
         predictions = outputs.argmax(-1)
-        classes = network.classes or tuple(map(str, range(outputs.shape[-1])))
+        classes = network.classes or range(outputs.shape[-1])
     each = labels.size // len(labels)  # decisions in an example: pixels, or labels of several
     return classification_report(
-        labels.reshape(-1), predictions.reshape(-1), classes=classes,
-        loss=np.repeat(losses_, each), weight=np.repeat(weight, each),
-    )  # fmt: skip
+        labels.reshape(-1),
+        predictions.reshape(-1),
+        classes=classes,
+        loss=np.repeat(per_example, each),
+        weight=None if (weight == 1).all() else np.repeat(weight, each),
+    )
 
 
 def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False) -> np.ndarray:
@@ -96,10 +111,8 @@ def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False
     if len(x) == 0:
         if network.input is None:
             raise ValueError("nothing to predict: x is empty")
-        shape = outputs_of(network, np.zeros((1, *network.input.shape), network.input.dtype)).shape[
-            1:
-        ]
-        return np.zeros((0, *shape), np.float32)
+        like = np.zeros((1, *network.input.shape), network.input.dtype)
+        return np.zeros((0, *outputs_of(network, like).shape[1:]), np.float32)
     dataset = checked_inputs(x, network, "x")
     run = forward(network.layer, "identity" if raw else network.output)
     results = [
@@ -170,10 +183,6 @@ def evaluated(
 
 def loss_for(network: Network, loss: Loss | str | None) -> Loss:
     """The loss by name, or the one that goes with the network's outputs."""
-    usual = {
-        "softmax": "cross_entropy",
-        "sigmoid": "binary_cross_entropy",
-        "identity": "squared_error",
-    }
-    loss = usual[network.output] if loss is None else loss
+    if loss is None:
+        return LOSSES[network.output]
     return losses.named(loss) if isinstance(loss, str) else loss

@@ -71,8 +71,8 @@ def classes_of(model: Any, dataset: Dataset, outputs: Any, loss: Any) -> tuple[s
         names = tuple(dataset.classes)
         if losses.output_of(loss) == "softmax" and len(names) > count:
             raise ValueError(
-                f"the data has {len(names)} classes ({', '.join(names[:8])}), the model {count} outputs; "
-                f"end it in dense({len(names)})"
+                f"the data has {len(names)} classes ({', '.join(names[:8])}), "
+                f"the model {count} outputs; end it in dense({len(names)})"
             )
         return names
     return tuple(map(str, range(count))) if losses.output_of(loss) == "softmax" else None

@@ -164,7 +164,8 @@ def fit(
         row |= {"seconds": seconds, "rate": len(dataset) / seconds}
         better = history.record(row, copied)
         shown.row(row)
-        if any([callback(Moment(row, history, copied)) for callback in callbacks]):
+        wishes = [callback(Moment(row, history, copied)) for callback in callbacks]  # all are asked
+        if any(wishes):
             history.stopped = f"stopped by a callback after epoch {epoch + 1}"
         elif patience is not None and not better and epoch + 1 - history.best_epoch >= patience:
             history.stopped = (

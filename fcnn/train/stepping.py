@@ -30,9 +30,9 @@ def make_step(
     """A jitted ``step(ts, batch) -> (ts, metrics)``.
 
     ``ts`` is donated: its buffers are reused, so keep the one that comes back. A batch is
-    ``{"x": [n, ...], "y": [n, ...]}``, with ``"weight": [n]`` where examples count differently (zero
-    for the filling of a last batch). The loss is the weighted mean, so a weight of two equals an
-    example that is there twice.
+    ``{"x": [n, ...], "y": [n, ...]}``, with ``"weight": [n]`` where examples count differently
+    (zero for the filling of a last batch). The loss is the weighted mean, so a weight of two equals
+    an example that is there twice.
 
     An update with a non-finite loss, gradient, parameter or statistic is not made: everything that
     learns keeps its value and ``metrics["finite"]`` is false.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax import random
 
-from fcnn.core import serial, wire
+from fcnn.core import cast, serial, wire
 from fcnn.core.network import start_network
 from fcnn.explain import grad_cam
 from fcnn.layers.convolution import conv
@@ -26,7 +26,11 @@ def network():
 def by_hand(network, x, target):
     """The formula of the paper on a network cut in two at the feature map."""
     features, _ = BODY.apply(network.params["body"], network.state.get("body", {}), x)
-    jacobian = jax.vmap(jax.jacrev(lambda a: HEAD.apply(network.params["head"], {}, a[None])[0][0]))(features)
+
+    def head(a):
+        return HEAD.apply(network.params["head"], {}, a[None])[0][0]
+
+    jacobian = jax.vmap(jax.jacrev(head))(features)
     features, jacobian = np.asarray(features), np.asarray(jacobian)
     maps = np.zeros(features.shape[:3])
     for i in range(len(x)):
@@ -55,29 +59,38 @@ def test_maps_are_resized_bilinearly_to_the_input(network):
 
 
 def test_by_default_the_last_map_with_several_positions_is_explained():
-    model = serial(conv(4), jax.nn.relu, conv(4), lambda x: x.mean((1, 2), keepdims=True), flatten, dense(3))
+    def mean(x):
+        return x.mean((1, 2), keepdims=True)
+
+    model = serial(conv(4), jax.nn.relu, conv(4), mean, flatten, dense(3))
     network = start_network(model, random.key(0), X)
-    np.testing.assert_array_equal(grad_cam(network, X), grad_cam(network, X, path="conv2"))
+    expected = grad_cam(network, X, path="conv2")
+    np.testing.assert_allclose(grad_cam(network, X), expected, atol=1e-6)
 
 
 def test_the_predicted_class_is_explained_by_default(network):
     predicted = np.asarray(network(X).argmax(-1))
-    np.testing.assert_array_equal(grad_cam(network, X), grad_cam(network, X, predicted))
+    np.testing.assert_allclose(grad_cam(network, X), grad_cam(network, X, predicted), atol=1e-6)
 
 
 def test_an_inner_layer_of_a_composite_can_be_explained(network):
     assert grad_cam(network, X, path="body/conv1", resize=False).shape == (5, 4, 4)
-    np.testing.assert_array_equal(grad_cam(network, X, path="body/conv2"), grad_cam(network, X, path="body"))
+    inner, whole = (grad_cam(network, X, path=path) for path in ("body/conv2", "body"))
+    np.testing.assert_allclose(inner, whole, atol=1e-6)
 
 
 def test_any_number_of_examples_gives_the_same_maps(network):
     whole = grad_cam(network, X, path="body")
     for n in (0, 1, 3):
-        np.testing.assert_allclose(grad_cam(network, X[:n], path="body", batch_size=2), whole[:n], atol=1e-5)
+        np.testing.assert_allclose(
+            grad_cam(network, X[:n], path="body", batch_size=2), whole[:n], atol=1e-5
+        )
 
 
 def test_an_unknown_path_lists_the_feature_maps(network):
-    with pytest.raises(ValueError, match=r"'conv9' is not the name of a feature map; there are body/conv1, .*body"):
+    with pytest.raises(
+        ValueError, match=r"'conv9' is not the name of a feature map; there are body/conv1, .*body"
+    ):
         grad_cam(network, X, path="conv9")
     with pytest.raises(ValueError, match="'head/dense1' is not the name"):
         grad_cam(network, X, path="head/dense1")
@@ -88,7 +101,7 @@ def test_a_layer_that_is_called_twice_has_no_map_of_its_own():
         return f.head(f.after(f.conv(f.conv(x))))
 
     net = wire(forward, conv=conv(1), after=jnp.tanh, head=serial(flatten, dense(2)))
-    with pytest.raises(ValueError, match="there are after$"):
+    with pytest.raises(ValueError, match=r"there are after$"):
         grad_cam(start_network(net, random.key(0), X), X, path="conv")
 
 
@@ -98,5 +111,17 @@ def test_a_network_without_feature_maps_is_refused():
 
 
 def test_inputs_of_the_wrong_shape_are_refused(network):
-    with pytest.raises(ValueError, match=r"a batch \[n, 8, 8, 1\]"):
+    with pytest.raises(ValueError, match=r"takes inputs \[n, 8, 8, 1\], got \[8, 8, 1\]"):
         grad_cam(network, X[0])
+
+
+def test_strict_promotion_of_dtypes_passes(network):
+    with jax.numpy_dtype_promotion("strict"):
+        assert grad_cam(network, X[:2], [0, 1], path="body/relu1").shape == (2, 8, 8)
+
+
+def test_maps_of_half_precision_are_float32():
+    model = serial(cast("bfloat16"), conv(4), jax.nn.relu, flatten, dense(3))
+    maps = grad_cam(start_network(model, random.key(0), X), X)
+    assert maps.dtype == np.float32
+    assert np.isfinite(maps).all()

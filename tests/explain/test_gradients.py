@@ -35,7 +35,9 @@ def test_saliency_equals_finite_differences_in_float64():
     with jax.enable_x64(True):
         x = np.random.default_rng(0).uniform(size=(2, 6, 6, 2))
         network = start_network(MODEL, random.key(1), x)
-        network = network.replace(params=jax.tree.map(lambda p: p.astype("float64"), network.params))
+        network = network.replace(
+            params=jax.tree.map(lambda p: p.astype("float64"), network.params)
+        )
         maps = saliency(network, x, 1)
         truth = [np.abs(slopes(network, example, 1)).max(-1) for example in x]
     assert maps.dtype == np.float32
@@ -44,7 +46,7 @@ def test_saliency_equals_finite_differences_in_float64():
 
 def test_the_predicted_class_is_explained_by_default(network):
     predicted = np.asarray(network(X).argmax(-1))
-    np.testing.assert_array_equal(saliency(network, X), saliency(network, X, predicted))
+    np.testing.assert_allclose(saliency(network, X), saliency(network, X, predicted), rtol=1e-5)
 
 
 def test_each_example_can_have_its_own_target(network):
@@ -88,14 +90,17 @@ def test_maps_of_half_precision_are_float32(network):
 
 def test_signals_have_maps_of_their_own_rank():
     x = random.normal(random.key(0), (2, 9, 3))
-    assert saliency(start_network(serial(conv(2), flatten, dense(2)), random.key(1), x), x).shape == (2, 9)
+    assert saliency(
+        start_network(serial(conv(2), flatten, dense(2)), random.key(1), x), x
+    ).shape == (2, 9)
 
 
 @pytest.mark.parametrize(
     ("x", "text"),
     [
-        (X[0], r"a batch \[n, 6, 6, 2\].*got \[6, 6, 2\]; for one example write x\[None\]"),
-        (X[..., :1], r"a batch \[n, 6, 6, 2\].*got \[5, 6, 6, 1\]"),
+        (X[0], r"takes inputs \[n, 6, 6, 2\], got \[6, 6, 2\]; for one example write x\[None\]"),
+        (X[0, 0], r"expected images \[n, height, width, channels\], got \[6, 2\]"),
+        (X[..., :1], r"takes inputs \[n, 6, 6, 2\], got \[5, 6, 6, 1\]"),
     ],
 )
 def test_inputs_of_the_wrong_shape_are_refused(network, x, text):
@@ -108,7 +113,7 @@ def test_inputs_of_the_wrong_shape_are_refused(network, x, text):
     [
         (3, ValueError, "no output 3; the network has 3"),
         (-1, ValueError, "no output -1"),
-        ([0, 1], ValueError, "one for each of the 5 examples"),
+        ([0, 1], ValueError, "one for each of 5 examples"),
         (0.5, TypeError, "an integer"),
         (True, TypeError, "an integer"),
         ("cat", TypeError, "an integer"),
@@ -120,7 +125,7 @@ def test_targets_that_are_no_outputs_are_refused(network, target, error, text):
 
 
 def test_only_outputs_with_one_number_for_a_class_can_be_explained():
-    with pytest.raises(ValueError, match=r"outputs \[n, classes\]; this network gives float32\[1,6,6,4\]"):
+    with pytest.raises(ValueError, match=r"\[n, classes\] are explained, got float32\[1,6,6,4\]"):
         saliency(start_network(conv(4), random.key(0), X), X)
 
 
@@ -128,3 +133,8 @@ def test_only_outputs_with_one_number_for_a_class_can_be_explained():
 def test_a_batch_has_a_positive_size(network, size):
     with pytest.raises(ValueError, match="batch_size must be a positive integer"):
         saliency(network, X, batch_size=size)
+
+
+def test_strict_promotion_of_dtypes_passes(network):
+    with jax.numpy_dtype_promotion("strict"):
+        assert saliency(network, X[:2], [0, 1]).shape == (2, 6, 6)

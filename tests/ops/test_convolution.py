@@ -40,7 +40,7 @@ def convolutions(draw_one, most=8):
     }
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=20, derandomize=True, deadline=None)
 @given(convolutions())
 def test_a_convolution_and_its_gradients_equal_loops(case):
     c, features, groups = case["c"], case["features"], case["groups"]
@@ -63,7 +63,7 @@ def test_a_convolution_and_its_gradients_equal_loops(case):
         np.testing.assert_allclose(gradient, want, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=20, derandomize=True, deadline=None)
 @given(convolutions(most=6))
 def test_a_transposed_convolution_is_the_gradient_of_the_convolution(case):
     """Its input is the gradient that arrives, its output the one that is passed on."""
@@ -134,8 +134,8 @@ def test_a_window_of_one_cell_is_a_matrix_product(stride):
 @pytest.mark.parametrize("op", [ops.conv, ops.conv_transpose])
 def test_derivatives_of_both_orders_and_modes_are_right_in_float64(op):
     with jax.enable_x64(True):
-        x, kernel = draw(0, 1, 5, 4, 2).astype("f8"), draw(1, 3, 2, 1, 2).astype("f8")
-        check_grads(lambda *a: op(*a, stride=2, groups=2), (x, kernel), order=2)
+        x, kernel = draw(0, 1, 4, 3, 2).astype("f8"), draw(1, 2, 2, 1, 2).astype("f8")
+        check_grads(jax.jit(lambda *a: op(*a, stride=2, groups=2)), (x, kernel), order=2)
 
 
 @pytest.mark.parametrize("op", [ops.conv, ops.conv_transpose])

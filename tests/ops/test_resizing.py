@@ -8,7 +8,7 @@ from jax.test_util import check_grads
 
 from fcnn import ops
 
-SIZES = [(1, 1), (3, 5), (9, 8), (12, 3), (18, 16), (4, 30)]
+SIZES = [(1, 1), (3, 5), (9, 8), (12, 3), (18, 16), (4, 40)]
 PILLOW = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 
 
@@ -94,7 +94,8 @@ def test_derivatives_of_both_modes_are_right_in_float64():
     x = draw(0, 1, 4, 3, 2).astype("f8")
     with jax.enable_x64(True):
         for method in PILLOW:
-            check_grads(lambda x, m=method: ops.resize(x, (6, 5), m) ** 2, (x,), order=1)
+            resize = jax.jit(lambda x, m=method: ops.resize(x, (6, 5), m) ** 2)
+            check_grads(resize, (x,), order=1)
 
 
 @pytest.mark.parametrize("rows", [32_769, 40_001])
@@ -149,11 +150,11 @@ def test_options_that_suit_no_input_are_refused():
         ops.resize(x, 8, "bilinear", antialias=True, align_corners=True)
     with pytest.raises(ValueError, match="align_corners goes with bilinear and bicubic"):
         ops.resize(x, 8, align_corners=True)
-    with pytest.raises(TypeError, match="up computes .* got uint8"):
+    with pytest.raises(TypeError, match=r"up computes .* got uint8"):
         ops.resize(x.astype("uint8"), 8, "bilinear", what="up")
     with pytest.raises(ValueError, match="nothing to resize"):
         ops.resize(x[:, :0], 8)
-    with pytest.raises(ValueError, match="up: size .* has 3 entries"):
+    with pytest.raises(ValueError, match=r"up: size .* has 3 entries"):
         ops.resize(x, (8, 8, 8), what="up")
     with pytest.raises(ValueError, match=r"6 channels do not divide by 2\^2 = 4"):
         ops.pixel_shuffle(x, 2)

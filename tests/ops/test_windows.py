@@ -1,7 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fcnn.ops.windows import check, floating, pad, pairs, per_side, place, positive, spatial
@@ -13,6 +13,7 @@ sides = st.integers(1, 5)
 @given(st.integers(1, 12), sides, sides, st.integers(1, 3), st.integers(0, 4), st.booleans())
 def test_windows_are_counted_one_by_one(n, k, s, d, p, ceil):
     span = d * (k - 1) + 1
+    assume(p < span)  # as pools, the only ones that round up, demand
     end = n + p
     count = sum(
         i + span <= end or (ceil and i < n and i - s + span < end) for i in range(-p, end, s)

@@ -38,11 +38,12 @@ def file(tmp_path_factory):
     return path
 
 
-def forged(path, change, source):
-    """The file at ``source`` with another manifest, and every checksum right."""
+def forged(path, change, source, state=None):
+    """The file at ``source`` with another manifest and state, and every checksum right."""
     with zipfile.ZipFile(source) as archive:
-        state = archive.read("state.npz")
+        state = archive.read("state.npz") if state is None else state
         entries = manifest.decode(archive.read("manifest.json"))
+    entries["files"]["state.npz"] = {"bytes": len(state), "sha256": manifest.sha256(state)}
     members = [("manifest.json", manifest.encode(change(entries))), ("state.npz", state)]
     body = tensors.zipped(members, comment=bytes(64))[:-64]
     path.write_bytes(body + manifest.sha256(body).encode())
@@ -250,6 +251,23 @@ def test_a_forged_manifest_ends_in_an_error_that_names_the_file(file, tmp_path, 
     path = forged(tmp_path / "forged.fcnn", change, file)
     with pytest.raises(CheckpointError, match=r"forged\.fcnn"):
         load(path)
+
+
+def test_a_forged_state_is_an_error_or_changes_numbers_only(file, tmp_path):
+    with zipfile.ZipFile(file) as archive:
+        state = archive.read("state.npz")
+    numbers = np.random.Generator(np.random.Philox(0))
+    expected, refused = jax.tree.map(jnp.shape, load(file).params), 0
+    for at, byte in numbers.integers([len(state), 256], size=(300, 2)).tolist():
+        wrong = state[:at] + bytes([byte]) + state[at + 1 :]
+        path = forged(tmp_path / "forged.fcnn", dict, file, wrong)
+        try:
+            params = load(path).params
+        except CheckpointCorruptError:
+            refused += 1
+        else:
+            assert jax.tree.map(jnp.shape, params) == expected
+    assert 100 < refused < 300
 
 
 def test_a_compressed_member_is_refused(file, tmp_path):

@@ -1,4 +1,4 @@
-"""The field of a unit is made of the pixels that move it: with positive weights all that it sees do."""
+"""The field of a unit is made of the pixels that move it: with positive weights, all it sees do."""
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +64,9 @@ def fields(layer, *shape):
 def test_fields_of_a_vgg_like_network_equal_the_published_recursion():
     stage = [conv(4), jax.nn.relu, conv(4), max_pool(2)]
     have = fields(serial(*stage, *stage, flatten, dense(10)), 32, 32, 3)
-    assert {path: have[path] for path in ("conv1", "conv2", "max_pool1", "conv3", "conv4", "max_pool2")} == {
+    assert {
+        path: have[path] for path in ("conv1", "conv2", "max_pool1", "conv3", "conv4", "max_pool2")
+    } == {
         "conv1": (3, 3),
         "conv2": (5, 5),
         "max_pool1": (6, 6),
@@ -76,7 +78,9 @@ def test_fields_of_a_vgg_like_network_equal_the_published_recursion():
     assert have["dense1"] == "all"
 
 
-@pytest.mark.parametrize("mixer", [global_avg_pool, group_norm(1), lambda x: jnp.sort(x, 1).mean(2)])
+@pytest.mark.parametrize(
+    "mixer", [global_avg_pool, group_norm(1), lambda x: jnp.sort(x, 1).mean(2)]
+)
 def test_what_mixes_all_positions_sees_all(mixer):
     assert list(fields(serial(conv(2), mixer), 8, 8, 1).values()) == [(3, 3), "all"]
 
@@ -95,7 +99,11 @@ def test_a_pool_written_as_a_reshape_sees_its_window():
         n, h, w, c = x.shape
         return x.reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))
 
-    assert list(fields(serial(conv(2), blocks, conv(2)), 8, 8, 1).values()) == [(3, 3), (4, 4), (8, 8)]
+    assert list(fields(serial(conv(2), blocks, conv(2)), 8, 8, 1).values()) == [
+        (3, 3),
+        (4, 4),
+        (8, 8),
+    ]
 
 
 def test_a_pool_written_as_shifted_slices_sees_its_window():
@@ -120,7 +128,11 @@ def test_enlarging_by_repetition_halves_the_step():
     def twice(x):
         return x.repeat(2, 1).repeat(2, 2)
 
-    assert list(fields(serial(twice, conv(1), conv(1)), 8, 8, 1).values()) == [(1, 1), (2, 2), (3, 3)]
+    assert list(fields(serial(twice, conv(1), conv(1)), 8, 8, 1).values()) == [
+        (1, 1),
+        (2, 2),
+        (3, 3),
+    ]
 
 
 def test_channels_can_be_split_and_put_together():

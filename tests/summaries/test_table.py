@@ -50,15 +50,15 @@ def test_only_the_shape_and_dtype_of_the_input_matter():
 
 def test_the_table_prints_aligned():
     assert str(summary(SMALL, X)).splitlines() == [
-        "layer      kind      output                 parameters  multiply-adds  receptive field",
-        "--------------------------------------------------------------------------------------",
-        "conv1      conv      [1, 8, 8, 4]                   40          2,304              3x3",
-        "relu1      relu      [1, 8, 8, 4]                    0              0              3x3",
-        "max_pool1  max_pool  [1, 4, 4, 4]                    0              0              4x4",
-        "flatten1   flatten   [1, 64]                         0              0              4x4",
-        "dense1     dense     [1, 10]                       650            640              all",
-        "--------------------------------------------------------------------------------------",
-        "total                for float32[1,8,8,1]          690          2,944",
+        "layer      kind      output                parameters  multiply-adds  receptive field",
+        "-------------------------------------------------------------------------------------",
+        "conv1      conv      [1, 8, 8, 4]                  40          2,304              3x3",
+        "relu1      relu      [1, 8, 8, 4]                   0              0              3x3",
+        "max_pool1  max_pool  [1, 4, 4, 4]                   0              0              4x4",
+        "flatten1   flatten   [1, 64]                        0              0              4x4",
+        "dense1     dense     [1, 10]                      650            640              all",
+        "-------------------------------------------------------------------------------------",
+        "total                for float32[1,8,8,1]         690          2,944",
     ]
 
 
