@@ -29,5 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"fcnn {options.command}: {text}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
-            print(f"  {note}", file=sys.stderr)
+            if note.startswith("in layer "):
+                print(f"  {note}", file=sys.stderr)
         return 1

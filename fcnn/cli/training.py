@@ -57,24 +57,24 @@ def run(options: argparse.Namespace) -> int:
     classes = len(train_data.classes) if train_data.classes else int(train_data.y.max()) + 1
     layer = models.build(options.model, classes=classes)
     out = _folder(options)
-    network, history = train.fit(
-        layer,
-        train_data,
-        optimizer=optimizers.named(options.optimizer, options.learning_rate),
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
+    try:
+        network, history = train.fit(
+            layer,
+            train_data,
+            optimizer=optimizers.named(options.optimizer, options.learning_rate),
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            seed=options.seed,
+        )
+    except BaseException:
+        if not any(out.iterdir()):
+            out.rmdir()
+        raise
     report = train.evaluate(network, test_data)
+    settings = ("data", "model", "epochs", "batch_size", "learning_rate", "optimizer", "seed")
     results = {
         **report.to_json(),
-        "data": options.data,
-        "model": options.model,
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
-        "learning_rate": options.learning_rate,
-        "optimizer": options.optimizer,
-        "seed": options.seed,
+        **{name: getattr(options, name) for name in settings},
         "seconds": round(time.perf_counter() - begun, 3),
         "versions": versions(),
     }

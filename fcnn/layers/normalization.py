@@ -6,6 +6,7 @@ which cancels. ``scale`` and ``bias``, one number a channel, can be left out.
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -65,7 +66,8 @@ def batch_norm(
         x = jnp.asarray(x)
         wide = _widened(x)
         if not train:
-            y = _normalize(wide, state["mean"], state["var"], eps)
+            mean, var = (state[name].astype(wide.dtype) for name in ("mean", "var"))
+            y = (wide - mean) * lax.rsqrt(var + eps)
             return _affine(params, y).astype(x.dtype), state
         n = math.prod(x.shape[:-1])
         if n == 1:
@@ -73,14 +75,14 @@ def batch_norm(
                 f"{here('batch_norm')} cannot train on one value per channel, the input has shape "
                 f"{x.shape}; give it a larger batch"
             )
-        mean, var = _moments(wide, tuple(range(x.ndim - 1)))
-        y = _affine(params, _normalize(wide, mean, var, eps)).astype(x.dtype)
+        y, mean, var = _standardize(wide, tuple(range(x.ndim - 1)), eps)
         seen = {"mean": mean, "var": var * (n / (n - 1)) if unbiased else var}
 
         def follow(old, new):
             return momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
 
-        return y, {name: follow(state[name], new) for name, new in seen.items()}
+        state = {name: follow(state[name], new) for name, new in seen.items()}
+        return _affine(params, y).astype(x.dtype), state
 
     return Layer(init, apply)
 
@@ -99,7 +101,8 @@ def layer_norm(eps: float = 1e-5, *, scale: bool = True, bias: bool = True) -> L
 
     def apply(params, x):
         x = jnp.asarray(x)
-        return _affine(params, _standardize(x, (-1,), eps)).astype(x.dtype)
+        y, _, _ = _standardize(_widened(x), (-1,), eps)
+        return _affine(params, y).astype(x.dtype)
 
     return stateless(init, apply)
 
@@ -129,7 +132,8 @@ def group_norm(
     def apply(params, x):
         x = jnp.asarray(x)
         n, *size, c = x.shape
-        y = _standardize(x.reshape(n, math.prod(size), groups, c // groups), (1, 3), eps)
+        grouped = _widened(x).reshape(n, math.prod(size), groups, c // groups)
+        y, _, _ = _standardize(grouped, (1, 3), eps)
         return _affine(params, y.reshape(x.shape)).astype(x.dtype)
 
     return stateless(init, apply)
@@ -154,7 +158,8 @@ def instance_norm(eps: float = 1e-5, *, scale: bool = True, bias: bool = True) -
 
     def apply(params, x):
         x = jnp.asarray(x)
-        return _affine(params, _standardize(x, _positions(x), eps)).astype(x.dtype)
+        y, _, _ = _standardize(_widened(x), _positions(x), eps)
+        return _affine(params, y).astype(x.dtype)
 
     return stateless(init, apply)
 
@@ -265,18 +270,26 @@ def _mean(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return x.sum(axes, keepdims=True) / math.prod(x.shape[axis] for axis in axes)
 
 
-def _moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _standardize(
+    x: jax.Array, axes: tuple[int, ...], eps: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """``x`` with mean 0 and variance 1 along ``axes``, and the two that it had."""
     mean = _mean(x, axes)
-    return mean, _mean(jnp.square(x - mean), axes)
+    centred = x - mean
+    var = _mean(jnp.square(centred), axes)
+    return centred * lax.rsqrt(var + eps), mean, var
 
 
-def _normalize(x: jax.Array, mean: jax.Array, var: jax.Array, eps: float) -> jax.Array:
-    return (x - mean.astype(x.dtype)) * lax.rsqrt(var.astype(x.dtype) + eps)
-
-
-def _standardize(x: jax.Array, axes: tuple[int, ...], eps: float) -> jax.Array:
-    wide = _widened(x)
-    return _normalize(wide, *_moments(wide, axes), eps)
+@_standardize.defjvp
+def _standardize_jvp(axes, eps, primals, tangents):
+    # The map t -> dy is its own transpose: both its sums, in either mode, are one pass over the
+    # data, where differentiating the lines above takes two.
+    (x,), (t,) = primals, tangents
+    y, mean, var = _standardize(x, axes, eps)
+    stddev = jnp.sqrt(var + eps)
+    along, shift = _mean(y * t, axes), _mean(t, axes)
+    return (y, mean, var), ((t - shift - y * along) / stddev, shift, 2 * stddev * along)
 
 
 def _check_eps(eps: float) -> None:

@@ -86,7 +86,7 @@ def crop(cropping: Padding) -> Layer:
     def crop(x):
         what = here("crop")
         size = spatial(x, what)
-        cuts = pairs(cropping, len(size), what)
+        cuts = pairs(cropping, len(size), what, "cropping")
         if any(before + after >= n for n, (before, after) in zip(size, cuts, strict=True)):
             raise ValueError(f"{what}: cropping {cropping!r} leaves nothing of {describe(x)}")
         inside = (slice(a, n - b) for n, (a, b) in zip(size, cuts, strict=True))

@@ -183,7 +183,7 @@ def check_output_padding(output_padding: Sides, padding: Padding) -> None:
 def _pointwise(x, kernel, stride):
     """A convolution whose window is one cell is a matrix product over the channels."""
     if max(stride) > 1:
-        x = x[(slice(None), *(slice(None, None, s) for s in stride))]
+        x = lax.slice(x, (0,) * x.ndim, x.shape, (1, *stride, 1))
     return lax.dot_general(x, kernel.reshape(kernel.shape[-2:]), (((x.ndim - 1,), (0,)), ((), ())))
 
 

@@ -77,7 +77,7 @@ def pixel_shuffle(x: jax.Array, factor: int, *, what: str = "pixel_shuffle") -> 
     positive(factor=factor)
     x = jnp.asarray(x)
     sizes = spatial(x, what)
-    rank, n, (c, rest) = len(sizes), len(x), divmod(x.shape[-1], factor ** len(sizes))
+    rank, n, (c, rest) = len(sizes), x.shape[0], divmod(x.shape[-1], factor ** len(sizes))
     if rest:
         raise ValueError(
             f"{what}: {x.shape[-1]} channels do not divide by {factor}^{rank} = {factor**rank}"
@@ -96,7 +96,7 @@ def pixel_unshuffle(x: jax.Array, factor: int, *, what: str = "pixel_unshuffle")
     positive(factor=factor)
     x = jnp.asarray(x)
     sizes = spatial(x, what)
-    rank, n, c = len(sizes), len(x), x.shape[-1]
+    rank, n, c = len(sizes), x.shape[0], x.shape[-1]
     if any(s % factor for s in sizes):
         raise ValueError(f"{what}: the sizes of {describe(x)} do not divide by {factor}")
     x = x.reshape(n, *(part for s in sizes for part in (s // factor, factor)), c)

@@ -60,24 +60,9 @@ def place(
         for option, name in ((window, noun), (stride, "stride"), (dilation, "dilation"))
     )
     span = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True))
-    if padding == "same":
-        count = tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
-        pads = tuple(
-            _halves(max((m - 1) * s + k - n, 0))
-            for n, m, s, k in zip(size, count, stride, span, strict=True)
-        )
-    else:
-        pads = pairs(padding, rank, what)
-        axes = tuple(zip(size, pads, stride, span, strict=True))
-        count = tuple((n + sum(p) - k) // s + 1 for n, p, s, k in axes)
-        if ceil:
-            count = tuple(
-                min(-((k - n - sum(p)) // s) + 1, (n + p[0] - 1) // s + 1) for n, p, s, k in axes
-            )
-            pads = tuple(
-                (p[0], max(p[1], (m - 1) * s + k - n - p[0]))
-                for m, (n, p, s, k) in zip(count, axes, strict=True)
-            )
+    sides = (None,) * rank if padding == "same" else pairs(padding, rank, what)
+    along = [_along(*side, ceil) for side in zip(size, span, stride, sides, strict=True)]
+    pads, count = zip(*along, strict=True)
     advice = f"use padding='same', a smaller {noun}, or less pooling before it"
     refuse_empty(count, size, window, dilation, padding, f"{what}: {noun}", advice)
     return Windows(window, stride, dilation, pads, count)
@@ -116,13 +101,15 @@ def per_side(option: Sides, rank: int, name: str, what: str) -> tuple[int, ...]:
     return sides
 
 
-def pairs(padding: Padding, rank: int, what: str = "padding") -> tuple[tuple[int, int], ...]:
+def pairs(
+    padding: Padding, rank: int, what: str, name: str = "padding"
+) -> tuple[tuple[int, int], ...]:
     """Padding before and after each spatial dimension; ``"same"`` depends on more than this."""
     if padding == "valid":
         padding = 0
     return tuple(
         tuple(side) if isinstance(side, Sequence) else (side, side)
-        for side in per_side(padding, rank, "padding", what)
+        for side in per_side(padding, rank, name, what)
     )
 
 
@@ -154,7 +141,7 @@ def floating(x: Any, what: str) -> None:
     """Refuses what is not a floating-point array.
 
     Raises:
-        TypeError: for integers and booleans, which rounding would turn into zeros.
+        TypeError: for integers and booleans; weights cast to them would round to zero.
     """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
@@ -222,8 +209,18 @@ def _is_padding(padding: Any) -> bool:
     )
 
 
-def _halves(total: int) -> tuple[int, int]:
-    return total // 2, total - total // 2
+def _along(n, k, s, sides, ceil):
+    """Padding and number of windows along one dimension; ``sides`` is None for ``"same"``."""
+    if sides is None:
+        m = -(-n // s)
+        total = max((m - 1) * s + k - n, 0)
+        return (total // 2, total - total // 2), m
+    before, after = sides
+    room = n + before + after - k
+    if not ceil:
+        return sides, room // s + 1
+    m = min(-(-room // s), (n + before - 1) // s) + 1
+    return (before, max(after, (m - 1) * s + k - n - before)), m
 
 
 def _times(sides: Sequence[int]) -> str:

@@ -27,8 +27,10 @@ def _convolution(eqn, seen, shape):
         kernel = still(kernel.spread(range(len(kernel.steps))), shape)
     if x is not None:
         batch, features, *space = dims.lhs_spec
-        x = x.spread([features, batch] if p["batch_group_count"] > 1 else [features])
+        x = x.spread([features])
         steps = {dims.out_spec[0]: x.steps[batch], dims.out_spec[1]: side(shape[dims.out_spec[1]])}
+        if p["batch_group_count"] > 1:
+            x, steps[dims.out_spec[0]] = x.spread([batch]), side(shape[dims.out_spec[0]])
         window = [eqn.invars[1].aval.shape[dim] for dim in dims.rhs_spec[2:]]
         for i, (dim, to) in enumerate(zip(space, dims.out_spec[2:], strict=True)):
             low, inside, dilation = p["padding"][i][0], p["lhs_dilation"][i], p["rhs_dilation"][i]

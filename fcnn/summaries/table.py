@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any, NamedTuple
 
 import jax
 from jax import random
 
 from ..core import Layer, Network, Visit, as_layer, describe, kind, observers, spec, trees
+from ..tables import html_table, text_table
 from .arithmetic import multiply_adds, traced
 from .receptive_fields import mark, receptive_fields
 
@@ -62,24 +62,19 @@ class Summary:
         return 2 * self.macs
 
     def __repr__(self) -> str:
-        table = [HEAD, *map(_cells, self.rows), self._total()]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        line = "-" * (sum(widths) + 2 * (len(widths) - 1))
-        head, *body, total = (_text(cells, widths) for cells in table)
-        return "\n".join([head, line, *body, line, total])
+        return text_table(self._table(), SIDES, foot=1)
 
     def _repr_html_(self) -> str:
-        rows = [_html("td", _cells(row)) for row in self.rows]
-        lines = [_html("th", HEAD), *rows, _html("th", self._total())]
-        return "\n".join(["<table>", *lines, "</table>"])
+        return html_table(self._table(), SIDES, foot=1)
 
-    def _total(self) -> tuple[str, ...]:
+    def _table(self) -> list[tuple[str, ...]]:
         example = f"for {describe(self.input)}"
-        return ("total", "", example, f"{self.params:,}", f"{self.macs:,}", "")
+        total = ("total", "", example, f"{self.params:,}", f"{self.macs:,}", "")
+        return [HEAD, *map(_cells, self.rows), total]
 
 
 HEAD = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
-SIDES = ("left", "left", "left", "right", "right", "right")
+SIDES = "lllrrr"
 
 
 def summary(layer: Layer | Network, x: Any) -> Summary:
@@ -211,15 +206,3 @@ def _shapes(output: Any) -> list[tuple[int, ...]]:
         return isinstance(part, tuple) and all(isinstance(n, int) for n in part)
 
     return jax.tree.leaves(output, is_leaf=is_shape)
-
-
-def _text(cells: tuple[str, ...], widths: list[int]) -> str:
-    columns = zip(cells, widths, SIDES, strict=True)
-    parts = (cell.ljust(n) if to == "left" else cell.rjust(n) for cell, n, to in columns)
-    return "  ".join(parts).rstrip()
-
-
-def _html(tag: str, cells: tuple[str, ...]) -> str:
-    columns = zip(cells, SIDES, strict=True)
-    parts = (f'<{tag} style="text-align: {to}">{escape(cell)}</{tag}>' for cell, to in columns)
-    return f"<tr>{''.join(parts)}</tr>"

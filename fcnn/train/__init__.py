@@ -5,8 +5,10 @@ from .evaluation import predict as predict
 from .fitting import Moment as Moment
 from .fitting import fit as fit
 from .history import History as History
-from .report import RegressionReport as RegressionReport
+from .regression import RegressionReport as RegressionReport
+from .regression import regression_report as regression_report
 from .report import Report as Report
+from .report import classification_report as classification_report
 from .state import TrainState as TrainState
 from .state import start as start
 from .stepping import make_step as make_step

@@ -16,7 +16,8 @@ from ..core import Layer, Network, Params, State, identity
 from ..data import Dataset, as_dataset, batches
 from .checks import checked_inputs, first, outputs_of
 from .feeding import feed
-from .report import RegressionReport, Report, classification_report, regression_report
+from .regression import RegressionReport, regression_report
+from .report import Report, classification_report
 from .stepping import Batch, Loss
 
 ACTIVATIONS = {

@@ -3,11 +3,13 @@
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from .. import losses
 from ..core import Network
 from ..extras import require
+from ..tables import html_table, text_table
 
 
 @dataclass(repr=False)
@@ -68,15 +70,21 @@ class History:
     def __repr__(self) -> str:
         if not self.rows:
             return "<history: no epochs>"
+        return text_table(self._cells(), "r" * len(self.rows[0]))
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{escape(repr(self))}</p>"
+        columns = len(self.rows[0])
+        shades = [[0.3 * (row["epoch"] == self.best_epoch)] * (columns - 1) for row in self.rows]
+        table = html_table(self._cells(), "r" * columns, shades=shades)
+        notes = [f"best {self.monitor}: epoch {self.best_epoch}"] if self.best_epoch else []
+        notes += [self.stopped] if self.stopped else []
+        return "\n".join([table, *(f"<p>{escape(note)}</p>" for note in notes)])
+
+    def _cells(self) -> list[list[str]]:
         columns = list(self.rows[0])
-        table = [columns] + [
-            [_number(column, row[column]) for column in columns] for row in self.rows
-        ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-            for line in table
-        )
+        return [columns, *([_number(name, row[name]) for name in columns] for row in self.rows)]
 
     def write_csv(self, path: Any) -> None:
         """Writes the rows to a file."""
@@ -88,6 +96,8 @@ class History:
     def plot(self) -> Any:
         """Curves of the loss and of each metric over the epochs, with validation beside training.
 
+        Where validation decides, a dotted line marks the best epoch.
+
         Returns:
             The matplotlib figure (extra ``plots``).
         """
@@ -96,23 +106,29 @@ class History:
             raise ValueError("nothing to plot: the history has no epochs")
         skip = {"epoch", "seconds", "rate"}
         columns = [c for c in self.rows[0] if c not in skip and not c.startswith("validation_")]
-        size = (4.5 * len(columns), 3.4)
-        figure, axes = plt.subplots(
-            1, len(columns), figsize=size, squeeze=False, layout="constrained"
-        )
+        wide = min(len(columns), 3)
+        high = -(-len(columns) // wide)
+        figure = plt.Figure(figsize=(4.2 * wide, 3.2 * high), layout="constrained")
+        axes = figure.subplots(high, wide, squeeze=False).flat
         epochs = self["epoch"]
         marker = "o" if len(epochs) <= 30 else None
-        for ax, column in zip(axes[0], columns, strict=True):
+        for column, ax in zip(columns, axes, strict=False):
             ax.plot(epochs, self[column], marker=marker, markersize=4, label="training")
             if f"validation_{column}" in self.rows[0]:
                 values = self[f"validation_{column}"]
                 ax.plot(epochs, values, marker=marker, markersize=4, label="validation")
+            if self.best_epoch and self.monitor.startswith("validation_"):
+                line = {"color": "gray", "linestyle": ":", "linewidth": 1.2, "zorder": 0}
+                ax.axvline(self.best_epoch, label=f"epoch {self.best_epoch}, best", **line)
+            if len(ax.lines) > 1:
                 ax.legend(frameon=False)
-            ax.set(title=column.replace("_", " "), xlabel="epoch")
-            ax.xaxis.get_major_locator().set_params(integer=True)
+            ax.set_title(column.replace("_", " "), fontsize=11)
+            ax.set(xlabel="epoch", xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
+            ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             ax.spines[["top", "right"]].set_visible(False)
             ax.grid(alpha=0.3)
-        plt.close(figure)  # shown once, as the value of the cell
+        for ax in axes:  # what is left of the last row
+            ax.remove()
         return figure
 
 

@@ -1,20 +1,21 @@
 """Reports: what an evaluation found, as values that print, plot and become JSON.
 
-A report keeps the little it is made of, in float64 on the host: a confusion matrix for classes,
-the numbers themselves for regression. Every figure is computed from that when it is asked for, and
+A report keeps the little it is made of, in float64 on the host: here the confusion matrix, in
+``regression`` the numbers themselves. Every figure is computed from that when it is asked for, and
 equals scikit-learn's of that name on the whole data.
 """
 
-import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import extras
+from ..extras import require
+from ..tables import html_table, number, short, text_table
 
 _MANY = 20  # classes beyond which a matrix is no longer legible
 
@@ -64,6 +65,26 @@ class Report:
         """Mean recall of the classes that are in the truth."""
         return float(np.mean([row.recall for row in self.per_class if row.support > 0]))
 
+    @cached_property
+    def matthews(self) -> float:
+        """Correlation of truth and prediction, from -1 to 1; 0 where either is one class only.
+
+        The form for any number of classes (Gorodkin, 2004, doi:10.1016/j.compbiolchem.2004.09.006).
+        """
+        beyond, true, said = self._beyond_chance()
+        spread = math.sqrt(true @ (true.sum() - true) * (said @ (said.sum() - said)))
+        return float(beyond / spread) if spread else 0.0
+
+    @cached_property
+    def kappa(self) -> float:
+        """Agreement beyond chance as part of what is possible (Cohen, 1960), from -1 to 1.
+
+        Where truth and prediction are one and the same class, nothing is possible, and it is 0.
+        """
+        beyond, true, said = self._beyond_chance()
+        possible = true.sum() * said.sum() - true @ said
+        return float(beyond / possible) if possible else 0.0
+
     @property
     def precision(self) -> float:
         """Mean over the classes that are in the truth or were predicted."""
@@ -94,7 +115,7 @@ class Report:
     def per_class(self) -> tuple[ClassScores, ...]:
         """The scores of every class, in their order."""
         right, true, said = np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
-        columns = _ratio(right, said), _ratio(right, true), _ratio(2 * right, true + said), true
+        columns = ratio(right, said), ratio(right, true), ratio(2 * right, true + said), true
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return tuple(ClassScores(name, *row) for name, row in zip(self.classes, rows, strict=True))
 
@@ -111,9 +132,11 @@ class Report:
         """Plain numbers, strings, lists and dicts; a loss that is not finite is null."""
         return {
             "n": self.n,
-            "loss": _finite(self.loss),
+            "loss": finite(self.loss),
             "accuracy": self.accuracy,
             "balanced_accuracy": self.balanced_accuracy,
+            "matthews": self.matthews,
+            "kappa": self.kappa,
             **self.macro._asdict(),
             "weighted": self.weighted._asdict(),
             "per_class": [row._asdict() for row in self.per_class],
@@ -124,41 +147,70 @@ class Report:
     def plot(self, ax: Any = None) -> Any:
         """Draws the confusion matrix, coloured row by row; returns the figure."""
         k = len(self.classes)
-        ax = _axes(min(3 + 0.45 * k, 12)) if ax is None else ax
-        part = _ratio(self.confusion, self.confusion.sum(1, keepdims=True))
-        picture = ax.imshow(part, cmap="Blues", vmin=0, vmax=1)
-        ax.set(
-            xlabel="prediction",
-            ylabel="truth",
-            title=f"accuracy {self.accuracy:.2%}, n = {self.n:,}",
-        )
-        ax.figure.colorbar(picture, ax=ax, label="part of the true class", shrink=0.8)
-        if k <= _MANY:
-            names = [_short(name, 16) for name in self.classes]
-            ax.set_xticks(range(k), names, rotation=60 if len("".join(names)) > 30 else 0)
+        legible = k <= _MANY
+        names = [short(name) for name in self.classes] if legible else []
+        longest = max(map(len, names), default=0)
+        if ax is None:
+            side = 2.4 + 0.42 * k + 0.07 * longest if legible else 8.0
+            ax = new_axes(side + 0.6, side)
+        # among many classes each mistake is rare, and would be as good as white
+        norm = require("matplotlib.colors", "plots").PowerNorm(1 if legible else 0.5, 0, 1)
+        picture = ax.imshow(self._part(), cmap="Blues", norm=norm)
+        ax.set(xlabel="prediction", ylabel="truth")
+        ax.set_title(f"accuracy {self.accuracy:.2%}, n = {self.n:,}", fontsize=11)
+        bar = ax.figure.colorbar(picture, ax=ax, aspect=25, pad=0.03, format="{x:.0%}")
+        bar.set_label("part of the true class")
+        bar.outline.set_visible(False)
+        if legible:
+            slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+            ax.set_xticks(range(k), names, **slant if longest > 5 else {})
             ax.set_yticks(range(k), names)
-            for (i, j), count in np.ndenumerate(self.confusion):
-                color = "white" if part[i, j] > 0.5 else "black" if count else "darkgray"
-                ax.text(j, i, _count(count), ha="center", va="center", color=color, fontsize=8)
+            self._write_cells(ax)
         return ax.figure
 
+    def _write_cells(self, ax: Any) -> None:
+        """The numbers of the confusion matrix, with a white line between cells."""
+        edges = np.arange(1, len(self.classes)) - 0.5
+        ax.set_xticks(edges, minor=True)
+        ax.set_yticks(edges, minor=True)
+        ax.grid(which="minor", color="white", linewidth=1)
+        ax.tick_params(which="both", length=0)
+        ax.spines[:].set_visible(False)
+        part, texts = self._part(), [number(count, 3) for count in self.confusion.flat]
+        size = min(9, 55 / max(map(len, texts)))
+        for text, ((i, j), count) in zip(texts, np.ndenumerate(self.confusion), strict=True):
+            color = "white" if part[i, j] > 0.5 else "black" if count else "silver"
+            ax.text(j, i, text, ha="center", va="center", color=color, fontsize=size)
+
     def __str__(self) -> str:
-        lines = [self._headline(), "", *_aligned(self._score_rows())]
+        parts = [self._headline(), text_table(self._score_rows(), "lrrrr")]
         if len(self.classes) <= _MANY:
-            return "\n".join([*lines, "", *_aligned(self._confusion_rows())])
-        pairs = [
-            f"{truth} taken for {said}: {_count(n)}" for truth, said, n in self.most_confused()
-        ]
-        return "\n".join([*lines, "", *pairs]).rstrip()
+            parts.append(text_table(self._confusion_rows(), "l" + "r" * len(self.classes)))
+        else:
+            parts.append("\n".join(self._mistakes()))
+        return "\n\n".join(parts).rstrip()
 
     def __repr__(self) -> str:
         return f"<Report {self._headline()}>"
 
     def _repr_html_(self) -> str:
-        parts = [f"<p>{self._headline()}</p>", _html_table(self._score_rows())]
+        parts = [f"<p>{self._headline()}</p>", html_table(self._score_rows(), "lrrrr", foot=2)]
         if len(self.classes) <= _MANY:
-            parts.append(_html_table(self._confusion_rows()))
+            sides, shades = "l" + "r" * len(self.classes), self._part().tolist()
+            parts += ["<br>", html_table(self._confusion_rows(16), sides, shades=shades)]
+        else:
+            parts.append(f"<p>{'<br>'.join(map(escape, self._mistakes()))}</p>")
         return "\n".join(parts)
+
+    def _beyond_chance(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """Agreement beyond that of chance, times the square of the whole; sums of rows, columns."""
+        counts = self.confusion.astype(np.float64)  # products of integers would overflow
+        true, said = counts.sum(1), counts.sum(0)
+        return np.trace(counts) * true.sum() - true @ said, true, said
+
+    def _part(self) -> np.ndarray:
+        """The confusion matrix, each row divided by its sum."""
+        return ratio(self.confusion, self.confusion.sum(1, keepdims=True))
 
     def _average(self, weight: np.ndarray) -> Scores:
         scores = np.array([row[1:4] for row in self.per_class])
@@ -168,6 +220,9 @@ class Report:
         loss = "" if self.loss is None else f", loss {self.loss:.4f}"
         balanced = f"balanced accuracy {self.balanced_accuracy:.4f}"
         return f"accuracy {self.accuracy:.4f}, {balanced}{loss}, {self.n:,} examples"
+
+    def _mistakes(self) -> list[str]:
+        return [f"{truth} taken for {said}: {number(n)}" for truth, said, n in self.most_confused()]
 
     def _score_rows(self) -> list[list[str]]:
         """Of many classes, those of the lowest F1."""
@@ -182,97 +237,12 @@ class Report:
             _score_row("weighted mean", *self.weighted, support),
         ]
 
-    def _confusion_rows(self) -> list[list[str]]:
-        counts = [[_count(count) for count in row] for row in self.confusion]
-        names = [_short(name) for name in self.classes]
-        heads = [_short(name, 8) for name in self.classes]
+    def _confusion_rows(self, width: int = 8) -> list[list[str]]:
+        counts = [[number(count) for count in row] for row in self.confusion]
+        names = [short(name) for name in self.classes]
+        heads = [short(name, width) for name in self.classes]
         rows = [[name, *row] for name, row in zip(names, counts, strict=True)]
         return [["truth \\ prediction", *heads], *rows]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RegressionReport:
-    """How close numbers were predicted; several outputs per example are averaged with equal weight.
-
-    Attributes:
-        targets: The truth, ``[n, d]``.
-        outputs: The predictions, ``[n, d]``.
-        weight: Of each example, ``[n]``.
-        loss: Weighted mean over examples, None if it was not computed.
-    """
-
-    targets: np.ndarray
-    outputs: np.ndarray
-    weight: np.ndarray
-    loss: float | None = None
-
-    @property
-    def n(self) -> int:
-        """Number of examples."""
-        return len(self.targets)
-
-    @cached_property
-    def mse(self) -> float:
-        """Mean squared error."""
-        return float(self._squared.mean())
-
-    @cached_property
-    def rmse(self) -> float:
-        """Root of the mean squared error; of several outputs, the mean of their roots."""
-        return float(np.sqrt(self._squared).mean())
-
-    @cached_property
-    def mae(self) -> float:
-        """Mean absolute error."""
-        return float(self._mean(np.abs(self.outputs - self.targets)).mean())
-
-    @cached_property
-    def r2(self) -> float:
-        """Part of the variance explained; where there is none, 1 if all is exact and else 0."""
-        variance = self._mean((self.targets - self._mean(self.targets)) ** 2)
-        varies = np.ptp(self.targets, axis=0) > 0  # the variance of a constant may be rounding
-        exact = (self._squared == 0).astype(float)
-        return float(np.where(varies, 1 - _ratio(self._squared, variance), exact).mean())
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers; what is not finite is null."""
-        figures = {
-            name: _finite(getattr(self, name)) for name in ("loss", "mse", "rmse", "mae", "r2")
-        }
-        return {"n": self.n, **figures}
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draws predictions against the truth; returns the figure."""
-        ax = _axes(5) if ax is None else ax
-        ends = [
-            min(self.targets.min(), self.outputs.min()),
-            max(self.targets.max(), self.outputs.max()),
-        ]
-        ax.plot(ends, ends, color="gray", linewidth=1, zorder=0)
-        ax.plot(self.targets, self.outputs, ".", alpha=0.5)
-        ax.set(xlabel="truth", ylabel="prediction", title=f"R2 {self.r2:.4f}, n = {self.n:,}")
-        return ax.figure
-
-    def __str__(self) -> str:
-        return "\n".join(_aligned(self._rows()))
-
-    def __repr__(self) -> str:
-        return f"<RegressionReport R2 {self.r2:.4f}, RMSE {self.rmse:.6g}, {self.n:,} examples>"
-
-    def _repr_html_(self) -> str:
-        return _html_table(self._rows())
-
-    def _rows(self) -> list[list[str]]:
-        figures = self.to_json()
-        rows = [[name, f"{value:,.6g}"] for name, value in figures.items() if value is not None]
-        return [["figure", "value"], *rows]
-
-    @cached_property
-    def _squared(self) -> np.ndarray:
-        return self._mean((self.outputs - self.targets) ** 2)
-
-    def _mean(self, values: np.ndarray) -> np.ndarray:
-        return np.average(values, axis=0, weights=self.weight)
 
 
 def classification_report(
@@ -309,46 +279,21 @@ def classification_report(
     """
     classes = tuple(map(str, classes))
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    weight, whole = _weights(weight, len(labels)), weight is None
+    weight, whole = example_weights(weight, len(labels)), weight is None
     truth = _classes("labels", labels, len(classes), weight)
     said = _classes("predictions", predictions, len(classes), weight)
     counts = np.ones(len(truth), np.int64) if whole else weight[weight > 0]
     confusion = np.zeros((len(classes), len(classes)), counts.dtype)
     np.add.at(confusion, (truth, said), counts)
-    return Report(classes, confusion, len(truth), _mean_loss(loss, weight))
+    return Report(classes, confusion, len(truth), mean_loss(loss, weight))
 
 
-def regression_report(
-    targets: Any, outputs: Any, *, loss: Any = None, weight: Any = None
-) -> RegressionReport:
-    """The report on numbers that were predicted, ``[n]`` or ``[n, ...]``.
-
-    Example:
-        >>> report = regression_report([1.0, 2.0, 3.0, 4.0], [1.0, 2.5, 3.0, 3.5])
-        >>> report
-        <RegressionReport R2 0.9000, RMSE 0.353553, 4 examples>
-
-    Args:
-        targets: The truth.
-        outputs: The predictions, of the same shape.
-        loss: Of each example, ``[n]``.
-        weight: Of each example, ``[n]``; what weighs 0 is left out.
+def example_weights(weight: Any, n: int) -> np.ndarray:
+    """The weight of each example, 1 if none is given.
 
     Raises:
-        ValueError: shapes differ, a weight is negative, or no example is left.
+        ValueError: another number of weights, a negative one, or none above 0.
     """
-    targets, outputs = np.asarray(targets, np.float64), np.asarray(outputs, np.float64)
-    if targets.shape != outputs.shape:
-        raise ValueError(
-            f"targets {targets.shape} and outputs {outputs.shape} must have one shape; "
-            "write outputs.reshape(targets.shape) if only axes of one differ"
-        )
-    weight = _weights(weight, len(targets))
-    rows = (array.reshape(len(array), -1)[weight > 0] for array in (targets, outputs))
-    return RegressionReport(*rows, weight[weight > 0], _mean_loss(loss, weight))
-
-
-def _weights(weight: Any, n: int) -> np.ndarray:
     weight = np.ones(n) if weight is None else np.asarray(weight, np.float64)
     if weight.shape != (n,):
         raise ValueError(
@@ -379,7 +324,12 @@ def _classes(what: str, given: np.ndarray, k: int, weight: np.ndarray) -> np.nda
     return given
 
 
-def _mean_loss(loss: Any, weight: np.ndarray) -> float | None:
+def mean_loss(loss: Any, weight: np.ndarray) -> float | None:
+    """The mean of a loss per example, over those of weight above 0.
+
+    Raises:
+        ValueError: another number of losses than of examples.
+    """
     if loss is None:
         return None
     loss = np.asarray(loss, np.float64)
@@ -388,49 +338,22 @@ def _mean_loss(loss: Any, weight: np.ndarray) -> float | None:
     return float(np.average(loss[weight > 0], weights=weight[weight > 0]))
 
 
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``a / b``, and 0 where there is nothing to divide by."""
     return np.divide(a, b, out=np.zeros(np.broadcast(a, b).shape), where=b != 0)
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
+    """The value, or None in place of what JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def _count(value: Any) -> str:
-    return f"{value:,.6g}" if value % 1 else f"{value:,.0f}"
-
-
-def _short(name: str, width: int = 24) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= width else f"{name[: width - 1]}…"
 
 
 def _score_row(name: str, *scores: float) -> list[str]:
     *parts, support = scores
-    return [_short(name), *(f"{part:.4f}" for part in parts), _count(support)]
+    return [short(name), *(f"{part:.4f}" for part in parts), number(support)]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with the first column to the left and numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in rows
-    ]
-
-
-def _html_table(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = ([html.escape(cell) for cell in row] for row in rows)
-    lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>"]
-    for name, *cells in body:
-        lines.append(f"<tr><th>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    return "\n".join(["<table>", *lines, "</table>"])
-
-
-def _axes(side: float) -> Any:
+def new_axes(width: float, height: float) -> Any:
     """Axes of a new figure that no window or global list of figures keeps."""
-    figure = extras.require("matplotlib.pyplot", "plots").Figure(
-        figsize=(side, side), layout="constrained"
-    )
-    return figure.add_subplot()
+    plt = require("matplotlib.pyplot", "plots")
+    return plt.Figure(figsize=(width, height), layout="compressed").add_subplot()

@@ -16,7 +16,7 @@ NO_ACTIVATIONS = {
     *("logsumexp", "logmeanexp", "log1mexp"),
     *("scaled_dot_general", "scaled_matmul", "get_scaled_dot_general_config"),
 }
-NAMES = sorted(set(n for n in dir(jax.nn) if not n.startswith("_")) - NO_ACTIVATIONS)
+NAMES = sorted({n for n in dir(jax.nn) if not n.startswith("_")} - NO_ACTIVATIONS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,9 +39,8 @@ def test_every_activation_of_jax_stands_as_a_layer_and_has_a_recipe(name):
 )
 def test_an_activation_with_options_is_a_layer_of_its_own(fn, options, torch_name):
     layer = activation(fn, **options)
-    assert (
-        repr(layer) == f"activation({fn.__name__}, {next(iter(options))}={[*options.values()][0]})"
-    )
+    (option,) = (f"{name}={value}" for name, value in options.items())
+    assert repr(layer) == f"activation({fn.__name__}, {option})"
     x = np.linspace(-3, 3, 12, dtype="f4").reshape(3, 4)
     y = build(layer.recipe.to_json()).apply({}, {}, x)[0]
     np.testing.assert_allclose(y, fn(x, **options), rtol=1e-6)

@@ -117,11 +117,10 @@ def test_layers_can_be_mapped_over_parameters_scanned_and_rebuilt(name):
     def run(keys, xs):
         params, _ = jax.vmap(lambda key: layer.init(key, xs[0]))(keys)
         mapped = jax.vmap(lambda p, x: layer.apply(p, {}, x)[0])(params, xs)
-        scanned = jax.lax.scan(
-            lambda _, a: (None, layer.apply(a[0], {}, a[1])[0]), None, (params, xs)
-        )
+        step = lambda _, at: (None, layer.apply(at[0], {}, at[1])[0])  # noqa: E731
+        _, scanned = jax.lax.scan(step, None, (params, xs))
         one = jax.tree.map(lambda leaf: leaf[1], params)
-        return mapped, scanned[1], layer.apply(one, {}, xs[1])[0]
+        return mapped, scanned, layer.apply(one, {}, xs[1])[0]
 
     mapped, scanned, one = run(random.split(KEY, 2), x)
     np.testing.assert_allclose(mapped, scanned, rtol=1e-5, atol=1e-5)
@@ -140,7 +139,7 @@ def test_a_network_whose_kernel_does_not_fit_is_refused_by_the_name_of_the_layer
         *(flatten, dense(50), dense(10)),
     )
     small, large = (jax.ShapeDtypeStruct((2, n, n, 1), "float32") for n in (8, 28))
-    with pytest.raises(ValueError, match="^conv2: kernel 5x5 does not fit its input 2x2") as error:
+    with pytest.raises(ValueError, match=r"^conv2: kernel 5x5 does not fit its input 2x2") as error:
         model.init(KEY, small)
     assert "in layer conv2 (conv, input float32[2,2,2,10])" in error.value.__notes__
     params, state = jax.eval_shape(lambda key: model.init(key, large), KEY)

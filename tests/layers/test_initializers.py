@@ -22,10 +22,9 @@ X = jax.ShapeDtypeStruct((1, 8, 8, 4), "float32")
         *("lecun_normal", "lecun_uniform", "orthogonal"),
     ],
 )
-@pytest.mark.parametrize("shape", [(7, 5), (3, 2, 4, 6)])
-def test_numbers_are_those_of_jax(name, shape):
-    expected = getattr(jax.nn.initializers, name)()(KEY, shape)
-    ours = initializers.initializer(name)(KEY, shape)
+def test_numbers_are_those_of_jax(name):
+    expected = getattr(jax.nn.initializers, name)()(KEY, (3, 2, 4, 6))
+    ours = initializers.initializer(name)(KEY, (3, 2, 4, 6))
     np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-7)
 
 
@@ -128,13 +127,11 @@ def test_a_function_of_ones_own_serves_as_well():
 
 
 def test_what_is_no_initializer_is_refused_when_the_layer_is_made():
-    with pytest.raises(
-        ValueError, match=r"no initializer is called 'he'; there are zeros, .*torch"
-    ):
+    with pytest.raises(ValueError, match="no initializer is called 'he'; there are zeros, ones"):
         conv(4, kernel_init="he")
     with pytest.raises(ValueError, match="no initializer is called 'nil'"):
         dense(4, bias_init=("nil", 3))
-    with pytest.raises(TypeError, match="an initializer is a name, .* got 3"):
+    with pytest.raises(TypeError, match=r"an initializer is a name, .* got 3"):
         dense(4, kernel_init=3)
     with pytest.raises(ValueError, match="no mode is called 'fan'; there are fan_in, fan_out"):
         dense(4, kernel_init=("variance_scaling", 1.0, "fan")).init(KEY, X)

@@ -185,7 +185,39 @@ def test_gradients_are_those_of_finite_differences(name):
             return (weights * NORMS[name].apply(params, state, x, train=True)[0]).sum()
 
         check_grads(loss, (params, x), order=1, atol=1e-6, rtol=1e-6)
-        check_grads(jax.grad(loss, 1), (params, x), order=1, modes="rev", atol=1e-5, rtol=1e-5)
+
+
+def test_the_derivative_of_batch_norm_is_that_of_its_formula():
+    def formula(x):
+        mean = x.mean((0, 1), keepdims=True)
+        var = ((x - mean) ** 2).mean((0, 1), keepdims=True)
+        return (x - mean) / jnp.sqrt(var + 1e-5), mean, var
+
+    def layer(x):  # with momentum 0 the state holds the statistics of the batch
+        norm = batch_norm(0.0, scale=False, bias=False, unbiased=False)
+        state = {"mean": jnp.zeros(3, x.dtype), "var": jnp.ones(3, x.dtype)}
+        y, state = norm.apply({}, state, x, train=True)
+        return y, state["mean"][None, None], state["var"][None, None]
+
+    with jax.enable_x64(True):
+        x, *weights = (jnp.asarray(numbers(4, 2, 3, seed=i), jnp.float64) for i in range(4))
+
+        def derivatives(fn):
+            def loss(x):
+                parts = zip(fn(x), weights, strict=True)
+                return sum((w * part + part**2).sum() for part, w in parts)
+
+            return (
+                loss(x),
+                jax.grad(loss)(x),
+                jax.jvp(loss, (x,), (weights[0],)),
+                jax.hessian(loss)(x),
+            )
+
+        for ours, theirs in zip(
+            *(jax.jit(derivatives, static_argnums=0)(f) for f in (layer, formula)), strict=True
+        ):
+            jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-10), ours, theirs)
 
 
 @pytest.mark.parametrize("name", NORMS)

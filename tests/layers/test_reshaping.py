@@ -44,7 +44,7 @@ def test_shapes_that_do_not_suit_are_refused_by_init():
         (reshape(5, -1), r"it: the 72 numbers of each example in .* the shape \(5, -1\)"),
         (reshape(7), "it: the 72 numbers"),
         (crop(2), r"it: cropping 2 leaves nothing of float32\[2,4,6,3\]"),
-        (crop((1, 1, 1)), r"it: padding \(1, 1, 1\) has 3 entries|it: cropping"),
+        (crop((1, 1, 1)), r"it: cropping \(1, 1, 1\) has 3 entries"),
         (zero_pad((1, 1, 1)), r"it: padding \(1, 1, 1\) has 3 entries"),
     ):
         with pytest.raises(ValueError, match=text):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax import export
 from jax.test_util import check_grads
 
 from fcnn import ops
@@ -166,6 +167,17 @@ def test_large_odd_numbers_of_rows_of_three_are_computed_right(rows):
     np.testing.assert_allclose(dx, wanted[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(dkernel, wanted[1], rtol=1e-4)
     np.testing.assert_allclose(mean, expected.mean((0, 1)), rtol=1e-4)
+
+
+def test_the_batch_size_may_stay_open_when_a_program_is_exported():
+    x = jax.ShapeDtypeStruct(export.symbolic_shape("b, 6, 6, 4"), "float32")
+    for op in (
+        lambda x: ops.conv(x, np.ones((3, 3, 2, 4), "f4"), stride=2, groups=2),
+        lambda x: ops.conv(x, np.ones((1, 1, 4, 4), "f4"), padding_mode="reflect"),
+        lambda x: ops.conv_transpose(x, np.ones((3, 3, 2, 4), "f4"), stride=2, groups=2),
+    ):
+        (y,) = export.export(jax.jit(op))(x).out_avals
+        assert str(y.shape[0]) == "b"
 
 
 def test_channels_and_ranks_that_do_not_agree_are_refused_with_both_numbers():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax import export
 from jax.test_util import check_grads
 
 from fcnn import ops
@@ -137,6 +138,18 @@ def test_large_odd_numbers_of_rows_of_three_are_computed_right(rows):
     y = jax.jit(lambda x: ops.adaptive_avg_pool(x, 2))(x)
     expected = np.stack([x[:, :2].mean(1), x[:, 1:].mean(1)], 1)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_batch_size_may_stay_open_when_a_program_is_exported():
+    x = jax.ShapeDtypeStruct(export.symbolic_shape("b, 6, 6, 4"), "float32")
+    for op in (
+        lambda x: ops.max_pool(x, 3, 2, 1, ceil=True),
+        lambda x: ops.avg_pool(x, 3, 2, 1, ceil=True),
+        lambda x: ops.adaptive_max_pool(x, 4),
+        ops.blur_pool,
+    ):
+        (y,) = export.export(jax.jit(op))(x).out_avals
+        assert str(y.shape[0]) == "b"
 
 
 def test_windows_that_do_not_fit_or_see_only_padding_are_refused():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 from jax.test_util import check_grads
 
 from fcnn import ops
@@ -140,6 +141,18 @@ def test_an_empty_batch_stays_empty():
     assert ops.pixel_shuffle(x, 2).shape == (0, 8, 8, 1)
     assert ops.pixel_unshuffle(x, 2).shape == (0, 2, 2, 16)
     assert ops.resize(x, 3, "bicubic").shape == (0, 3, 3, 4)
+
+
+def test_the_batch_size_may_stay_open_when_a_program_is_exported():
+    x = jax.ShapeDtypeStruct(export.symbolic_shape("b, 6, 6, 4"), "float32")
+    for op in (
+        lambda x: ops.resize(x, (12, 5)),
+        lambda x: ops.resize(x, 5, "bicubic"),
+        lambda x: ops.pixel_shuffle(x, 2),
+        lambda x: ops.pixel_unshuffle(x, 2),
+    ):
+        (y,) = export.export(jax.jit(op))(x).out_avals
+        assert str(y.shape[0]) == "b"
 
 
 def test_options_that_suit_no_input_are_refused():

@@ -55,10 +55,10 @@ def test_entries_are_counted():
     assert per_side([3, 5], 2, "kernel", "conv") == (3, 5)
     with pytest.raises(ValueError, match=r"conv1: kernel \(3, 3, 3\) has 3 entries"):
         per_side((3, 3, 3), 2, "kernel", "conv1")
-    assert pairs(1, 2) == ((1, 1), (1, 1))
-    assert pairs((1, 2), 2) == ((1, 1), (2, 2))
-    assert pairs(((1, 0), 2), 2) == ((1, 0), (2, 2))
-    assert pairs("valid", 1) == ((0, 0),)
+    assert pairs(1, 2, "conv") == ((1, 1), (1, 1))
+    assert pairs((1, 2), 2, "conv") == ((1, 1), (2, 2))
+    assert pairs(((1, 0), 2), 2, "conv") == ((1, 0), (2, 2))
+    assert pairs("valid", 1, "conv") == ((0, 0),)
 
 
 @pytest.mark.parametrize("padding", ["Same", -1, (1, -1), ((1, 2, 3),), 1.5, None, ((1, -2),)])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import random
 
+from fcnn import models
 from fcnn.core import identity, parallel, residual, serial, stateless, wire
 from fcnn.core.network import start_network
 from fcnn.layers.convolution import conv
@@ -116,6 +117,23 @@ def test_inputs_and_outputs_may_be_trees():
     table = summary(parallel(dense(2), dense(3)), (spec, spec))
     assert [row.output for row in table.rows] == [(1, 2), (1, 3)]
     assert "[1, 2], [1, 3]" in str(summary(serial(pair=lambda x: (x[:, :2], x[:, :3])), spec))
+
+
+def test_the_figures_of_resnet18_are_the_published_ones():
+    table = summary(
+        models.resnet18(classes=1000), jax.ShapeDtypeStruct((8, 224, 224, 3), "float32")
+    )
+    assert (table.params, table.macs) == (11_689_512, 1_814_073_344)
+    assert max(row.receptive_field for row in table.rows if row.receptive_field != "all") == (
+        435,
+        435,
+    )
+
+
+def test_a_child_mapped_over_an_axis_counts_for_the_whole_axis():
+    net = wire(lambda f, x: jax.vmap(f.inner, 1, 1)(x), inner=dense(2))
+    table = summary(net, jax.ShapeDtypeStruct((1, 5, 3), "float32"))
+    assert table.macs == sum(row.macs for row in table.rows) == 5 * 3 * 2
 
 
 def test_a_recurrent_layer_counts_every_step():

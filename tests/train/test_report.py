@@ -3,7 +3,6 @@
 import json
 import math
 import warnings
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -11,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from fcnn.train.report import classification_report, regression_report
+from fcnn.train.report import Report, classification_report
+
+from ..test_tables import Page
 
 
 def close(found, expected):
@@ -36,6 +37,9 @@ def test_figures_equal_scikit_learn(case):
     close(report.accuracy, sklearn.accuracy_score(truth, said, **options))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # one class only, or predicted and not there
+        close(report.matthews, sklearn.matthews_corrcoef(truth, said, **options))
+        kappa = sklearn.cohen_kappa_score(truth, said, **options)  # NaN where it is undefined
+        close(report.kappa, np.nan_to_num(kappa))
         close(report.confusion, sklearn.confusion_matrix(truth, said, labels=range(k), **options))
         close(report.balanced_accuracy, sklearn.balanced_accuracy_score(truth, said, **options))
 
@@ -49,28 +53,27 @@ def test_figures_equal_scikit_learn(case):
     close([row[1:] for row in report.per_class], np.transpose(scores(None, labels=range(k))))
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
-@given(st.integers(2, 20), st.integers(1, 3), st.booleans(), st.booleans(), st.integers(0, 2**31))
-def test_regression_equals_scikit_learn(n, d, weighted, constant, seed):
-    rng = np.random.default_rng(seed)
-    targets, outputs = rng.normal(size=(2, n, d)) * 10.0 ** rng.integers(-3, 4)
-    if constant:
-        targets[:, 0] = 1.0
-    weight = rng.integers(1, 4, n) if weighted else None
-    report = regression_report(targets, outputs, weight=weight)
-    options = {"sample_weight": weight}
-    close(report.mse / sklearn.mean_squared_error(targets, outputs, **options), 1)
-    close(report.rmse / sklearn.root_mean_squared_error(targets, outputs, **options), 1)
-    close(report.mae / sklearn.mean_absolute_error(targets, outputs, **options), 1)
-    np.testing.assert_allclose(report.r2, sklearn.r2_score(targets, outputs, **options), rtol=1e-9)
+@pytest.mark.parametrize(("truth", "said"), [([0, 0], [0, 0]), ([0, 1], [0, 0]), ([1, 1], [0, 1])])
+@pytest.mark.parametrize("weight", [None, [0.1, 0.7]])
+def test_correlations_are_exactly_zero_where_one_side_is_constant(truth, said, weight):
+    report = classification_report(truth, said, classes=range(30), weight=weight)
+    assert (report.matthews, report.kappa) == (0, pytest.approx(0, abs=1e-15))
 
 
-def test_r2_of_a_constant_is_one_if_exact_and_zero_if_not():
-    for value in (0.1, 0.0, 1e9):
-        targets, weight = np.full(7, value), [1, 2, 3, 1, 2, 3, 1]
-        assert regression_report(targets, targets, weight=weight).r2 == 1
-        assert regression_report(targets, targets + 1, weight=weight).r2 == 0
-    assert regression_report([3.0], [4.0]).r2 == 0
+def test_correlations_are_those_worked_by_hand():
+    perfect = classification_report([0, 1, 2], [0, 1, 2], classes="abc")
+    assert (perfect.matthews, perfect.kappa) == (1, 1)
+    inverse = classification_report([0, 1], [1, 0], classes="ab")
+    assert (inverse.matthews, inverse.kappa) == (-1, -1)
+    figures = classification_report([0, 0, 0, 1], [0, 0, 1, 1], classes="ab").to_json()
+    assert figures["matthews"] == pytest.approx(1 / math.sqrt(3))  # (2 * 1 - 0 * 1) / sqrt(12)
+    assert figures["kappa"] == 0.5  # 3 of 4 agree, 2 by chance
+
+
+def test_correlations_of_billions_of_examples_do_not_overflow():
+    rare = Report(("a", "b"), np.array([[5 * 10**9, 10], [10, 10]]), 5 * 10**9 + 30)
+    assert rare.matthews == pytest.approx(0.5)
+    assert rare.kappa == pytest.approx(0.5)
 
 
 def test_an_example_of_weight_zero_is_as_if_absent():
@@ -81,8 +84,6 @@ def test_an_example_of_weight_zero_is_as_if_absent():
     assert whole.to_json() == part.to_json()
     assert whole.n == 2
     assert whole.loss == 3
-    whole = regression_report([0, 1, 9], [0, 2, 0], weight=[1, 2, 0])
-    assert whole.to_json() == regression_report([0, 1], [0, 2], weight=[1, 2]).to_json()
 
 
 def test_counts_are_integers_and_weights_are_not():
@@ -123,7 +124,6 @@ def test_json_is_plain_and_strict():
     assert {"accuracy", "loss", "precision", "recall", "f1", "n", "classes"} < data.keys()
     lost = classification_report([0], [0], classes=["a"], loss=[math.inf])
     assert json.loads(json.dumps(lost.to_json(), allow_nan=False))["loss"] is None
-    assert regression_report([1.0, 2.0], [1.0, 3.0]).to_json()["loss"] is None
 
 
 def test_many_classes_print_as_the_worst_and_the_most_confused():
@@ -144,33 +144,18 @@ def test_most_confused_leaves_out_what_was_right():
     assert classification_report([0, 1], [0, 1], classes="ab").most_confused() == []
 
 
-class Cells(HTMLParser):
-    """The text in the cells of a page, and how many tags are open at its end."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.texts, self.open = [], 0
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.open += 1
-
-    def handle_endtag(self, tag):
-        self.open -= 1
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-
 def test_html_is_balanced_and_names_are_escaped():
     report = classification_report([0, 1], [0, 1], classes=["<script>", "a & b"], loss=[0.5, 0.5])
     page = report._repr_html_()
     assert "<script>" not in page
-    cells = Cells(page)
-    assert cells.open == 0
-    assert {"<script>", "a & b", "1.0000"} < set(cells.texts)
-    assert "R2" in repr(regression_report([1.0, 2.0], [1.0, 2.0]))
-    assert Cells(regression_report([1.0, 2.0], [1.0, 2.0])._repr_html_()).open == 0
+    read = Page(page)
+    assert read.open == []
+    assert {"<script>", "a & b", "1.0000"} < set(read.texts)
+
+
+def test_html_of_many_classes_has_the_most_confused_escaped_too():
+    report = classification_report([0], [1], classes=[f"<{i}>" for i in range(30)])
+    assert "<0> taken for <1>: 1" in Page(report._repr_html_()).texts
 
 
 def test_plots_are_figures_and_use_the_axes_they_are_given(tmp_path):
@@ -186,7 +171,6 @@ def test_plots_are_figures_and_use_the_axes_they_are_given(tmp_path):
     assert report.plot(ax) is ax.figure
     many = classification_report(range(30), range(30), classes=range(30))
     assert not many.plot().axes[0].texts
-    assert regression_report([1.0, 2.0], [1.0, 2.5]).plot(ax) is ax.figure
 
 
 @pytest.mark.parametrize(
@@ -207,8 +191,3 @@ def test_what_does_not_fit_is_refused(arguments, error, words):
     labels, said, loss, weight = (*arguments, None, None)[:4]
     with pytest.raises(error, match=words):
         classification_report(labels, said, classes="ab", loss=loss, weight=weight)
-
-
-def test_numbers_of_two_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"targets \(3,\) and outputs \(3, 1\)"):
-        regression_report(np.zeros(3), np.zeros((3, 1)))

@@ -1,0 +1,44 @@
+"""Every notebook runs from top to bottom, in about a minute, and shows what it shows."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+import fcnn
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+
+FOLDER = Path(fcnn.__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("default")  # of the machinery, in this process
+def test_a_notebook_runs_and_shows_its_pictures(path, tmp_path):
+    notebook = nbformat.read(path, 4)
+    kept = [shown(cell) for cell in notebook.cells]
+    assert any("image/png" in kinds for kinds in kept), "outputs are kept in the file"
+    begun = time.monotonic()
+    place = {"metadata": {"path": str(tmp_path)}}
+    client = nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place)
+    client.execute()
+    assert time.monotonic() - begun < 120
+    assert [shown(cell) for cell in notebook.cells] == kept
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            assert output.get("name") != "stderr", output["text"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_light(path):
+    assert path.stat().st_size < 1_000_000
+
+
+def shown(cell):
+    """The kinds of output of a cell."""
+    kinds = set()
+    for output in cell.get("outputs", []):
+        kinds |= set(output.get("data", {output.output_type: None}))
+    return kinds
