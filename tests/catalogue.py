@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fcnn import models
 from fcnn.core import (
     Layer,
     cast,
@@ -90,6 +91,12 @@ def batch(*shape: int, dtype: str = "float32") -> jax.ShapeDtypeStruct:
 
 
 VECTOR, SEQUENCE, IMAGE, VOLUME = batch(4), batch(6, 4), batch(6, 6, 4), batch(4, 4, 4, 4)
+
+
+def pictures(side: int, channels: int) -> jax.ShapeDtypeStruct:
+    return batch(side, side, channels)
+
+
 PIXELS, WORDS = batch(6, 6, 4, dtype="uint8"), batch(6, dtype="int32")
 
 
@@ -245,4 +252,23 @@ OTHERS = [
 
 
 LAYERS = [*CORE, *LINEAR, *SPACE, *NORMALIZATION, *NOISE, *OTHERS]
-ROWS = LAYERS
+
+MODELS = [
+    Row("mlp", lambda: models.mlp(classes=3, hidden=(6, 5), rate=0.1), IMAGE),
+    Row("small_cnn", lambda: models.small_cnn(classes=3, width=4), IMAGE),
+    Row("lenet5", lambda: models.lenet5(classes=3), pictures(12, 1)),
+    Row("mnist_cnn", lambda: models.mnist_cnn(classes=3), pictures(18, 1)),
+    Row("guide_cnn", lambda: models.guide_cnn(classes=3), pictures(10, 3)),
+    Row("resnet20", lambda: models.resnet20(classes=3), pictures(8, 3)),
+    Row("resnet18", lambda: models.resnet18(classes=3, stem="small"), pictures(8, 3)),
+]
+SLOW_MODELS = [
+    Row("resnet32", lambda: models.resnet32(classes=3), pictures(8, 3)),
+    Row("resnet44", lambda: models.resnet44(classes=3), pictures(8, 3)),
+    Row("resnet56", lambda: models.resnet56(classes=3), pictures(8, 3)),
+    Row("resnet110", lambda: models.resnet110(classes=3), pictures(8, 3)),
+    Row("resnet34", lambda: models.resnet34(classes=3), pictures(32, 3)),
+    Row("resnet50", lambda: models.resnet50(classes=3), pictures(64, 3)),
+]  # the blocks of those above, more of them
+
+ROWS = [*LAYERS, *MODELS]

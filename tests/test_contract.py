@@ -17,13 +17,23 @@ from jax import lax, random
 import fcnn
 from fcnn.core import Layer, build, kind, registered, spec, trees
 
-from .catalogue import ROWS
+from .catalogue import ROWS, SLOW_MODELS
 
 KEY = random.key(0)
 QUICKLY = {"xla_backend_optimization_level": 0}  # what is asked here is meaning, not speed
 NAMES = ("kernel", "recurrent_kernel", "bias", "recurrent_bias", "scale")
 
-every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+def over(rows):
+    """Parametrises a test by rows; deep models are left to the long run."""
+    marked = [
+        pytest.param(row, id=row.name, marks=pytest.mark.slow if row in SLOW_MODELS else ())
+        for row in rows
+    ]
+    return pytest.mark.parametrize("row", marked)
+
+
+every_row = over([*ROWS, *SLOW_MODELS])
 
 
 class Case(NamedTuple):
@@ -207,9 +217,7 @@ def test_a_key_is_not_needed_or_its_absence_names_the_layer(row):
         assert re.match(r"[\w/]+ needs a key to train: apply\(", str(error))  # noqa: PT017
 
 
-with_recipe = pytest.mark.parametrize(
-    "row", [row for row in ROWS if row.make().recipe], ids=lambda row: row.name
-)
+with_recipe = over([row for row in [*ROWS, *SLOW_MODELS] if row.make().recipe])
 
 
 @with_recipe
@@ -229,17 +237,13 @@ def test_repr_is_the_code_that_makes_the_layer(row):
 
 
 def test_every_row_has_a_name_of_its_own():
-    names = [row.name for row in ROWS]
+    names = [row.name for row in [*ROWS, *SLOW_MODELS]]
     assert len(set(names)) == len(names)
 
 
 def test_every_constructor_has_a_row():
-    made = {
-        name
-        for name, make in registered().items()
-        if make.__module__.startswith(("fcnn.core", "fcnn.layers"))
-    }
-    assert made - {kind(row.make()) for row in ROWS} == set()
+    made = {name for name, make in registered().items() if make.__module__.startswith("fcnn.")}
+    assert made - {kind(row.make()) for row in [*ROWS, *SLOW_MODELS]} == set()
 
 
 def test_every_function_that_stands_as_a_layer_is_in_a_row():

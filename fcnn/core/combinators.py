@@ -91,9 +91,9 @@ def lazy(make: Callable[[Any], LayerLike]) -> Layer:
     """A layer chosen once its input is known: ``make(x)`` looks at shapes and returns it.
 
     Example:
-        >>> import fcnn
+        >>> from fcnn import conv, identity
         >>> def shortcut(features):  # a projection only where the width changes
-        ...     return fcnn.lazy(lambda x: fcnn.identity if x.shape[-1] == features else fcnn.conv(features, 1))
+        ...     return lazy(lambda x: identity if x.shape[-1] == features else conv(features, 1))
     """
 
     def init(key, x):

@@ -1,9 +1,9 @@
 """A layer is a pair of pure functions.
 
-``init(key, x) -> (params, state)`` makes the values, ``apply(params, state, x, *, train, key) -> (y, state)``
-uses them. What gradient descent trains is in ``params``; what else persists from call to call
-(the running statistics of batch norm) is in ``state``; nothing is kept in an object. Both are
-nested dicts of arrays, ``{}`` where there is nothing to keep.
+``init(key, x) -> (params, state)`` makes the values, and ``apply(params, state, x, *, train, key)
+-> (y, state)`` uses them. What gradient descent trains is in ``params``; what else persists from
+call to call (the running statistics of batch norm) is in ``state``; nothing is kept in an object.
+Both are nested dicts of arrays, ``{}`` where there is nothing to keep.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ State: TypeAlias = dict[str, Any]
 class InitFn(Protocol):
     """Makes parameters and state for inputs like ``x`` (an array or a ShapeDtypeStruct)."""
 
-    def __call__(self, key: Key, x: Any) -> tuple[Params, State]: ...
+    def __call__(self, key: Key, x: Any) -> tuple[Params, State]:
+        """Draws the values."""
 
 
 class ApplyFn(Protocol):
@@ -33,7 +34,8 @@ class ApplyFn(Protocol):
 
     def __call__(
         self, params: Params, state: State, x: Any, *, train: bool = False, key: Key | None = None
-    ) -> tuple[Any, State]: ...
+    ) -> tuple[Any, State]:
+        """Runs the layer on a batch."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,13 +96,20 @@ def stateless(init: Callable[[Key, Any], Params], apply: Callable[[Params, Any],
 
 
 def pure(fn: Callable[[Any], Any]) -> Layer:
-    """A layer that is only a function ``x -> y``: an activation, a pooling, a reshape."""
+    """A layer that is only a function ``x -> y``: an activation, a pooling, a reshape.
+
+    ``init`` runs it on shapes, so that it refuses what the function refuses.
+    """
+
+    def init(key, x):
+        jax.eval_shape(fn, x)
+        return {}
 
     @named_after(fn)
     def apply(params, x):
         return fn(x)
 
-    return stateless(lambda key, x: {}, apply)
+    return stateless(init, apply)
 
 
 def as_layer(layer: Layer | Callable[[Any], Any]) -> Layer:

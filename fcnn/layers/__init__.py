@@ -28,12 +28,12 @@ from .activations import sparse_sigmoid as sparse_sigmoid
 from .activations import squareplus as squareplus
 from .activations import swish as swish
 from .activations import tanh as tanh
-from .attention import attention as attention
+from .attending import attention as attention
 from .convolution import conv as conv
 from .convolution import conv_transpose as conv_transpose
 from .convolution import depthwise_conv as depthwise_conv
 from .convolution import separable_conv as separable_conv
-from .embedding import embedding as embedding
+from .embeddings import embedding as embedding
 from .gating import layer_scale as layer_scale
 from .gating import squeeze_excite as squeeze_excite
 from .linear import dense as dense

@@ -24,7 +24,7 @@ def conv(
     dilation: Sides = 1,
     groups: int = 1,
     bias: bool = True,
-    kernel_init: Choice = "he_normal",
+    kernel_init: Choice = "he_uniform",
     bias_init: Choice = "zeros",
 ) -> Layer:
     """A bank of filters: ``[n, h, w, c] -> [n, h', w', features]``.
@@ -90,7 +90,7 @@ def conv_transpose(
     dilation: Sides = 1,
     groups: int = 1,
     bias: bool = True,
-    kernel_init: Choice = "he_normal",
+    kernel_init: Choice = "he_uniform",
     bias_init: Choice = "zeros",
 ) -> Layer:
     """The transpose of a convolution: ``[n, h, w, c] -> [n, h * stride, w * stride, features]``.
@@ -151,7 +151,7 @@ def depthwise_conv(
     padding_mode: str = "zeros",
     dilation: Sides = 1,
     bias: bool = True,
-    kernel_init: Choice = "he_normal",
+    kernel_init: Choice = "he_uniform",
     bias_init: Choice = "zeros",
 ) -> Layer:
     """Each channel on its own: ``[n, h, w, c] -> [n, h', w', c * multiplier]``.
@@ -207,7 +207,7 @@ def separable_conv(
     padding_mode: str = "zeros",
     dilation: Sides = 1,
     bias: bool = True,
-    kernel_init: Choice = "he_normal",
+    kernel_init: Choice = "he_uniform",
     bias_init: Choice = "zeros",
 ) -> Layer:
     """Space first, then channels: ``depthwise_conv`` and ``conv(features, 1)`` (Chollet, 2017,

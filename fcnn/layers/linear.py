@@ -19,7 +19,7 @@ def dense(
     features: int,
     *,
     bias: bool = True,
-    kernel_init: Choice = "glorot_uniform",
+    kernel_init: Choice = "he_uniform",
     bias_init: Choice = "zeros",
 ) -> Layer:
     """``x @ kernel + bias`` over the last axis: ``[n, ..., c] -> [n, ..., features]``.

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from .. import ops
-from ..core import Layer, function, here, layer
+from ..core import Layer, function, here, layer, pure
 from ..ops.windows import Padding, Sides, check, floating, spatial
-from .reshaping import shaped
 
 
 @layer
@@ -32,7 +31,7 @@ def max_pool(
     def max_pool(x):
         return ops.max_pool(x, window, stride, padding, ceil=ceil, what=here("max_pool"))
 
-    return shaped(max_pool)
+    return pure(max_pool)
 
 
 @layer
@@ -70,7 +69,7 @@ def avg_pool(
             what=here("avg_pool"),
         )
 
-    return shaped(avg_pool)
+    return pure(avg_pool)
 
 
 @layer
@@ -86,7 +85,7 @@ def adaptive_avg_pool(size: Sides) -> Layer:
     def adaptive_avg_pool(x):
         return ops.adaptive_avg_pool(x, size, what=here("adaptive_avg_pool"))
 
-    return shaped(adaptive_avg_pool)
+    return pure(adaptive_avg_pool)
 
 
 @layer
@@ -101,7 +100,7 @@ def adaptive_max_pool(size: Sides) -> Layer:
     def adaptive_max_pool(x):
         return ops.adaptive_max_pool(x, size, what=here("adaptive_max_pool"))
 
-    return shaped(adaptive_max_pool)
+    return pure(adaptive_max_pool)
 
 
 @layer
@@ -120,7 +119,7 @@ def blur_pool(window: Sides = 3, stride: Sides = 2) -> Layer:
     def blur_pool(x):
         return ops.blur_pool(x, window, stride, what=here("blur_pool"))
 
-    return shaped(blur_pool)
+    return pure(blur_pool)
 
 
 @function

@@ -1,10 +1,9 @@
 """Layers that change the resolution and learn nothing."""
 
 from .. import ops
-from ..core import Layer, here, layer
+from ..core import Layer, here, layer, pure
 from ..ops.resizing import check_method
 from ..ops.windows import Sides, check, per_side, positive, spatial
-from .reshaping import shaped
 
 
 @layer
@@ -65,7 +64,7 @@ def resize(
             what=what,
         )
 
-    return shaped(resize)
+    return pure(resize)
 
 
 @layer
@@ -82,7 +81,7 @@ def pixel_shuffle(factor: int) -> Layer:
     def pixel_shuffle(x):
         return ops.pixel_shuffle(x, factor, what=here("pixel_shuffle"))
 
-    return shaped(pixel_shuffle)
+    return pure(pixel_shuffle)
 
 
 @layer
@@ -97,4 +96,4 @@ def pixel_unshuffle(factor: int) -> Layer:
     def pixel_unshuffle(x):
         return ops.pixel_unshuffle(x, factor, what=here("pixel_unshuffle"))
 
-    return shaped(pixel_unshuffle)
+    return pure(pixel_unshuffle)

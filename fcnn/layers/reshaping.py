@@ -1,28 +1,12 @@
 """Layers that only move numbers about, in each example alike."""
 
-from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ..core import Layer, function, here, layer, named_after, spec, stateless
+from ..core import Layer, function, here, layer, pure
 from ..ops.windows import Padding, check, describe, pad, pairs, spatial
-
-
-def shaped(fn: Callable[[Any], Any]) -> Layer:
-    """A layer that is only a function; ``init`` runs it on shapes, and refuses what it refuses."""
-
-    def init(key, x):
-        jax.eval_shape(fn, spec(x))
-        return {}
-
-    @named_after(fn)
-    def apply(params, x):
-        return fn(x)
-
-    return stateless(init, apply)
 
 
 @function
@@ -51,7 +35,7 @@ def reshape(*shape: int) -> Layer:
             )
         return jnp.reshape(x, (x.shape[0], *sides))
 
-    return shaped(reshape)
+    return pure(reshape)
 
 
 @layer
@@ -69,7 +53,7 @@ def zero_pad(padding: Padding) -> Layer:
         what = here("zero_pad")
         return pad(x, pairs(padding, len(spatial(x, what)), what))
 
-    return shaped(zero_pad)
+    return pure(zero_pad)
 
 
 @layer
@@ -92,7 +76,7 @@ def crop(cropping: Padding) -> Layer:
         inside = (slice(a, n - b) for n, (a, b) in zip(size, cuts, strict=True))
         return x[(slice(None), *inside)]
 
-    return shaped(crop)
+    return pure(crop)
 
 
 def _check_numbers(name: str, sides: Padding) -> None:

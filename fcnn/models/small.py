@@ -28,7 +28,7 @@ def mlp(*, classes: int = 10, hidden: Sequence[int] = (100,), rate: float = 0.0)
     """A multi-layer perceptron on flattened inputs, with dropout where ``rate`` is above zero."""
     layers: list = [flatten]
     for features in hidden:
-        layers += [dense(features, kernel_init="he_normal"), relu]
+        layers += [dense(features), relu]
         if rate > 0:
             layers.append(dropout(rate))
     return serial(*layers, dense(classes))
@@ -55,7 +55,7 @@ def mnist_cnn(*, classes: int = 10) -> Layer:
         conv(32, 3, padding="valid"), relu, max_pool(2),
         conv(64, 3, padding="valid"), relu, max_pool(2),
         conv(64, 3, padding="valid"), relu,
-        flatten, dense(64, kernel_init="he_normal"), relu, dense(classes),
+        flatten, dense(64), relu, dense(classes),
     )  # fmt: skip
 
 
@@ -65,5 +65,5 @@ def guide_cnn(*, classes: int = 10) -> Layer:
     return serial(
         conv(32, 3, padding="valid"), relu, max_pool(2),
         conv(64, 3, padding="valid"), relu, max_pool(2),
-        flatten, dense(128, kernel_init="he_normal"), relu, dense(classes),
+        flatten, dense(128), relu, dense(classes),
     )  # fmt: skip

@@ -62,7 +62,8 @@ def attention(
                 f"{here('attention')} is causal: the query and its context must be of one length, "
                 f"got {query.shape[1]} and {context.shape[1]}"
             )
-        projections = {name: dense(width) for name in ("query", "key", "value", "out")}
+        projection = dense(width, kernel_init="glorot_uniform")
+        projections = dict.fromkeys(("query", "key", "value", "out"), projection)
         return wire(attention, weights=drop, **projections)
 
     return lazy(make)

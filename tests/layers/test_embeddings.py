@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcnn.core import serial
-from fcnn.layers.embedding import embedding
+from fcnn.layers.embeddings import embedding
 
 IDS = np.array([[0, 4, 2], [4, 4, 1]])
 

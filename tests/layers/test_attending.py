@@ -7,7 +7,7 @@ import pytest
 from jax.test_util import check_grads
 
 from fcnn.core import capture, serial
-from fcnn.layers.attention import attention
+from fcnn.layers.attending import attention
 
 
 def numbers(*shape, seed=0):

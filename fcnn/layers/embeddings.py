@@ -19,7 +19,7 @@ def embedding(vocabulary: int, features: int) -> Layer:
 
     Example:
         >>> import jax
-        >>> from fcnn.layers.embedding import embedding
+        >>> from fcnn import embedding
         >>> words = embedding(1000, 8)
         >>> params, _ = words.init(jax.random.key(0), jax.ShapeDtypeStruct((2, 5), "int32"))
         >>> words.apply(params, {}, jax.numpy.zeros((2, 5), int))[0].shape
