@@ -9,7 +9,7 @@ Example:
     >>> from fcnn import conv, dense, flatten, max_pool, relu, serial
     >>> train, test = fcnn.data.digits()
     >>> model = serial(conv(8, 3), relu, max_pool(2), flatten, dense(10))
-    >>> network, history = fcnn.fit(model, train, epochs=3, progress=False)
+    >>> network, history = fcnn.fit(model, train, epochs=10, progress=False)
     >>> fcnn.evaluate(network, test).accuracy > 0.9
     True
 """

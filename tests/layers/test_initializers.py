@@ -100,15 +100,15 @@ def test_torch_itself_has_the_same_bounds():
                 assert 0.9 / math.sqrt(fan) < leaf.abs().max() <= 1 / math.sqrt(fan)
 
 
-def test_keras_is_glorot_uniform_and_the_defaults_are_he_and_glorot():
+def test_keras_is_glorot_uniform_and_the_default_is_he_uniform():
     same = [conv(6, kernel_init=name) for name in ("keras", "glorot_uniform")]
     a, b = (layer.init(KEY, X)[0]["kernel"] for layer in same)
     np.testing.assert_array_equal(a, b)
     kernel_key, _ = random.split(KEY)
     kernel = conv(6).init(KEY, X)[0]["kernel"]
-    np.testing.assert_array_equal(kernel, initializers.he_normal(kernel_key, (3, 3, 4, 6)))
+    np.testing.assert_array_equal(kernel, initializers.he_uniform(kernel_key, (3, 3, 4, 6)))
     kernel = dense(6).init(KEY, X)[0]["kernel"]
-    np.testing.assert_array_equal(kernel, initializers.glorot_uniform(kernel_key, (4, 6)))
+    np.testing.assert_array_equal(kernel, initializers.he_uniform(kernel_key, (4, 6)))
 
 
 def test_a_recipe_holds_a_name_a_name_with_numbers_and_a_function():
