@@ -11,15 +11,12 @@ import numpy as np
 import optax
 
 from .. import losses, optimizers
-from .. import metrics as metric_functions
-from ..core import Layer, Network, spec, trees
-from ..data import split
-from .checks import check_ending, check_labels, checked_inputs, first, outputs_of
+from ..core import Layer, Network, trees
 from .evaluation import evaluated
-from .feeding import class_weights, classes_of, feed, output_form, translation
 from .history import History
+from .preparing import Task, check_counts, prepare
 from .progress import Progress
-from .state import start
+from .state import TrainState, start
 from .stepping import Loss, make_step
 
 Callback = Callable[["Moment"], bool | None]
@@ -109,127 +106,64 @@ def fit(
         TypeError: inputs or labels of the wrong type.
         FloatingPointError: the loss or a gradient is NaN or infinite; says at which step.
     """
-    _check_counts(epochs=epochs, batch_size=batch_size, patience=patience)
-    loss = losses.named(loss) if isinstance(loss, str) else loss
+    check_counts(epochs=epochs, batch_size=batch_size, patience=patience)
+    task = prepare(
+        model,
+        train,
+        loss=loss,
+        metrics=metrics,
+        validation=validation,
+        class_weight=class_weight,
+        monitor=monitor,
+        penalized=penalty is not None,
+        seed=seed,
+        check=check,
+    )
     optimizer = optimizers.adam() if optimizer is None else optimizer
     optimizer = optimizers.named(optimizer) if isinstance(optimizer, str) else optimizer
-    metrics = _named(metrics, losses.output_of(loss))
-    dataset, held_out = _both(model, train, validation, seed, check)
-    x = spec(first(dataset))
-    outputs = outputs_of(model, x)
-    check_ending(model, loss)
-    classes = classes_of(model, dataset, outputs, loss)
-    targets = {"classes": classes, "outputs": outputs, "loss": loss}
-    for data, what in ((dataset, "train"), (held_out, "validation")):
-        _check_targets(data, what, **targets)
-    weights = class_weights(class_weight, dataset, classes, outputs)
-
-    ts = start(model, optimizer, jax.random.key(seed), x, trainable=trainable)
+    ts = start(model, optimizer, jax.random.key(seed), task.x, trainable=trainable)
     step = make_step(
-        model, loss=loss, optimizer=optimizer, metrics=metrics, augment=augment, penalty=penalty,
+        task.layer,
+        loss=task.loss,
+        optimizer=optimizer,
+        metrics=task.metrics,
+        augment=augment,
+        penalty=penalty,
         trainable=trainable,
-    )  # fmt: skip
-    blank = Network(
-        model.layer if isinstance(model, Network) else model, {}, {},
-        classes=classes, output=output_form(loss, dataset), input=_example(x),
-    )  # fmt: skip
+    )
 
     def copied() -> Network:  # the next step takes the buffers of ts
-        params, state = jax.tree.map(jnp.copy, (ts.params, ts.state))
-        return blank.replace(params=params, state=state)
+        return task.network(*jax.tree.map(jnp.copy, (ts.params, ts.state)))
 
-    history = History(monitor=monitor or ("loss" if held_out is None else "validation_loss"))
-    shown = Progress(epochs, -(-len(dataset) // batch_size), shown=progress)
-    shown.say(_introduction(ts, trainable, dataset, held_out))
+    history = History(monitor=task.monitor)
+    shown = Progress(epochs, -(-len(task.train) // batch_size), shown=progress)
+    shown.say(_introduction(ts, trainable, task))
     for epoch in range(epochs):
         begun, found = time.perf_counter(), []
         with shown.epoch(epoch + 1) as bar:
-            for batch in feed(
-                dataset,
-                batch_size,
-                **targets,
-                what="train",
-                weights=weights,
-                seed=seed,
-                epoch=epoch,
-            ):
+            for batch in task.batches(batch_size, seed, epoch):
                 ts, values = step(ts, batch)
                 found.append(values)
                 bar.step(values, batch_size)
             row = {"epoch": epoch + 1, **_means(found, epoch)}
         seconds = time.perf_counter() - begun
-        if held_out is not None:
-            now = blank.replace(params=ts.params, state=ts.state)
-            row |= _validated(now, held_out, batch_size, loss, metrics)
-        row |= {"seconds": seconds, "rate": len(dataset) / seconds}
+        row |= _validated(task, task.network(ts.params, ts.state), batch_size)
+        row |= {"seconds": seconds, "rate": len(task.train) / seconds}
         better = history.record(row, copied)
         shown.row(row)
         wishes = [callback(Moment(row, history, copied)) for callback in callbacks]  # all are asked
         if any(wishes):
             history.stopped = f"stopped by a callback after epoch {epoch + 1}"
         elif patience is not None and not better and epoch + 1 - history.best_epoch >= patience:
-            history.stopped = (
-                f"stopped: no better {history.monitor} since epoch {history.best_epoch}"
-            )
+            history.stopped = f"stopped: no better {task.monitor} since epoch {history.best_epoch}"
         if history.stopped:
             shown.say(history.stopped)
             break
-    history.last = blank.replace(params=ts.params, state=ts.state)
+    history.last = task.network(ts.params, ts.state)
     return (history.last if patience is None else history.best), history
 
 
-def _check_counts(**counts: int | None) -> None:
-    for name, count in counts.items():
-        if count is not None and (not isinstance(count, int | np.integer) or count < 1):
-            raise ValueError(f"{name} must be a positive integer, got {count!r}")
-
-
-def _named(metrics: Any, form: str | None) -> dict[str, Loss]:
-    """Metrics as ``{name: function}``, from functions, names, or none for the usual one."""
-    if metrics is None:
-        usual = {"softmax": ["accuracy"], "sigmoid": ["binary_accuracy"], "identity": []}
-        metrics = usual.get(form, [])
-    if isinstance(metrics, Mapping):
-        return dict(metrics)
-    if isinstance(metrics, str) or callable(metrics):
-        metrics = [metrics]
-    functions = [metric_functions.named(m) if isinstance(m, str) else m for m in metrics]
-    return {
-        getattr(function, "__name__", f"metric{i}"): function
-        for i, function in enumerate(functions, 1)
-    }
-
-
-def _both(model: Any, train: Any, validation: Any, seed: int, check: bool) -> tuple[Any, Any]:
-    """Training and validation data, looked at."""
-    train = checked_inputs(train, model, "train", deep=check)
-    if validation is None:
-        return train, None
-    if isinstance(validation, float):
-        return split(train, validation, seed=seed)
-    held_out = checked_inputs(validation, model, "validation", deep=check)
-    here, there = (jax.tree.map(lambda x: x.shape[1:], first(data)) for data in (train, held_out))
-    if here != there:
-        raise ValueError(f"validation inputs are {there}, training inputs {here}")
-    return train, held_out
-
-
-def _check_targets(data: Any, what: str, *, classes: Any, outputs: Any, loss: Loss) -> None:
-    """Looks at all labels at once where they are at hand; else ``feed`` does it batch by batch."""
-    if data is None or getattr(data, "y", None) is None:
-        return
-    table = translation(data.classes, classes)
-    check_labels(data.y if table is None else table[data.y], outputs, loss, what)
-
-
-def _example(x: Any) -> jax.ShapeDtypeStruct | None:
-    """Shape and dtype of one example, where the input is one array."""
-    if not isinstance(x, jax.ShapeDtypeStruct):
-        return None
-    return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-
-
-def _introduction(ts: Any, trainable: str, dataset: Any, held_out: Any) -> str:
+def _introduction(ts: TrainState, trainable: str, task: Task) -> str:
     total = trees.count(ts.params)
     chosen = trees.matching(trainable)(ts.params)
     trained = sum(
@@ -237,11 +171,11 @@ def _introduction(ts: Any, trainable: str, dataset: Any, held_out: Any) -> str:
         for leaf, train in zip(jax.tree.leaves(ts.params), jax.tree.leaves(chosen), strict=True)
         if train
     )
-    text = f"{trained:,} parameters to train" + (
-        f", {total - trained:,} frozen" if trained < total else ""
-    )
-    text += f", on {len(dataset):,} examples"
-    return text if held_out is None else f"{text}; {len(held_out):,} held out"
+    text = f"{trained:,} parameters to train"
+    if trained < total:
+        text += f", {total - trained:,} frozen"
+    text += f", on {len(task.train):,} examples"
+    return text if task.held_out is None else f"{text}; {len(task.held_out):,} held out"
 
 
 def _means(found: list[dict[str, jax.Array]], epoch: int) -> dict[str, float]:
@@ -267,17 +201,19 @@ def _means(found: list[dict[str, jax.Array]], epoch: int) -> dict[str, float]:
     }
 
 
-def _validated(
-    network: Network, held_out: Any, batch_size: int, loss: Loss, metrics: dict[str, Loss]
-) -> dict[str, float]:
+def _validated(task: Task, network: Network, batch_size: int) -> dict[str, float]:
+    """The figures on the data that is only looked at."""
+    if task.held_out is None:
+        return {}
+    metrics = tuple(task.metrics.items())
     found = evaluated(
         network,
-        held_out,
+        task.held_out,
         batch_size=batch_size,
-        loss=loss,
-        metrics=tuple(metrics.items()),
+        loss=task.loss,
+        metrics=metrics,
         what="validation",
     )
     weight = np.asarray(found["weight"], np.float64)
-    names = ["loss", *sorted(metrics)]
+    names = ["loss", *sorted(task.metrics)]
     return {f"validation_{name}": float(np.average(found[name], weights=weight)) for name in names}

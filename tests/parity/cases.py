@@ -64,7 +64,7 @@ LINEAR = [
     case("dense", dense(3), VECTOR, module("Linear", 4, 3)),
     case("dense, each pixel", dense(3, bias=False), IMAGE, module("Linear", 2, 3, bias=False)),
     case("conv", conv(3), IMAGE, module("Conv2d", 2, 3, 3, padding="same")),
-    case("conv, 1-D", conv(3, 4, 2, padding=1), SEQUENCE, module("Conv1d", 4, 3, 4, 2, padding=1)),
+    case("conv, 1-D", conv(3, 3, 2, padding=1), SEQUENCE, module("Conv1d", 4, 3, 3, 2, padding=1)),
     case("conv, 3-D", conv(3, 2, padding=1), VOLUME, module("Conv3d", 2, 3, 2, padding=1)),
     case(
         "conv, strides",

@@ -139,8 +139,8 @@ def class_loss(name, **options):
         outputs, targets = x
         if targets.is_floating_point():
             targets = _first(targets)
-        loss = getattr(torch.nn.functional, name)
-        return _each(loss(_first(outputs), targets, reduction="none", **options))
+        fn = getattr(torch.nn.functional, name)
+        return _each(fn(_first(outputs), targets, reduction="none", **options))
 
     return run
 
@@ -150,8 +150,8 @@ def loss(name, **options):
 
     def run(torch, values, x):
         outputs, targets = x
-        loss = getattr(torch.nn.functional, name)
-        return _each(loss(outputs, targets.to(outputs.dtype), reduction="none", **options))
+        fn = getattr(torch.nn.functional, name)
+        return _each(fn(outputs, targets.to(outputs.dtype), reduction="none", **options))
 
     return run
 
@@ -172,8 +172,8 @@ def kl_divergence(torch, values, x):
 
 def binary_hinge(torch, values, x):
     score, targets = x
-    loss = torch.nn.functional.margin_ranking_loss
-    return _each(loss(score, score * 0, 2 * targets - 1, margin=1.0, reduction="none"))
+    margin = torch.nn.functional.margin_ranking_loss  # of the score over zero, or of zero over it
+    return _each(margin(score, score * 0, 2 * targets - 1, margin=1.0, reduction="none"))
 
 
 def cosine(torch, values, x):

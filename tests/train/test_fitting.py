@@ -185,7 +185,7 @@ def test_accuracy_is_better_when_larger():
 
 
 def test_an_unknown_column_lists_the_columns():
-    with pytest.raises(KeyError, match="no column 'validation_loss'; there are epoch, loss"):
+    with pytest.raises(ValueError, match="monitor 'validation_loss' is no column; there are loss"):
         fit(small(), bands(), monitor="validation_loss")
 
 
