@@ -1,0 +1,23 @@
+import pytest
+
+from fcnn.extras import available, require
+
+
+def test_a_missing_package_names_the_extra_that_brings_it():
+    with pytest.raises(
+        ImportError, match=r"no_such_thing is not installed: pip install 'fcnn\[plots\]'"
+    ):
+        require("no_such_thing.part", "plots")
+
+
+def test_an_error_inside_a_package_is_not_taken_for_its_absence(tmp_path, monkeypatch):
+    (tmp_path / "needs_more.py").write_text("import no_such_thing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="no_such_thing") as caught:
+        require("needs_more", "plots")
+    assert "pip install" not in str(caught.value)
+
+
+def test_availability_is_known_without_importing():
+    assert available("json")
+    assert not available("no_such_thing")
