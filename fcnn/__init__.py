@@ -115,6 +115,7 @@ from .layers import squareplus as squareplus
 from .layers import squeeze_excite as squeeze_excite
 from .layers import swish as swish
 from .layers import tanh as tanh
+from .layers import weight_standardized as weight_standardized
 from .layers import zero_pad as zero_pad
 from .store import load as load
 from .store import save as save

@@ -18,11 +18,15 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise ImportError(f"{error.name} is not installed: pip install 'fcnn[{extra}]'") from None
+        raise ImportError(f"{package} is not installed: pip install 'fcnn[{extra}]'") from None
 
 
 def available(module: str) -> bool:
     """Whether the module could be imported; it is not imported to find out."""
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # from an import hook that refuses it
+        return False

@@ -82,7 +82,9 @@ def adam(*, b1=0.9, b2=0.999, eps=1e-8):
 
 @_optimizer(rate=1e-3, decay=0.01)
 def adamw(*, b1=0.9, b2=0.999, eps=1e-8):
-    """Adam that decays its weights unless told otherwise (arXiv:1711.05101)."""
+    """Adam that decays its kernels unless told otherwise, also those that have no gradient
+    (arXiv:1711.05101).
+    """
     return optax.scale_by_adam(b1, b2, eps)
 
 

@@ -72,6 +72,7 @@ from fcnn.layers import (
     silu,
     spatial_dropout,
     squeeze_excite,
+    weight_standardized,
     zero_pad,
 )
 
@@ -83,6 +84,7 @@ class Row(NamedTuple):
     make: Callable[[], Layer]
     input: Any
     keeps_dtype: bool = True  # the output has the floating dtype of the input
+    noisy: bool = False  # draws noise in training, and so needs a key
 
 
 def batch(*shape: int, dtype: str = "float32") -> jax.ShapeDtypeStruct:
@@ -147,10 +149,13 @@ CORE = [
     Row("concat", lambda: concat(conv(4), identity, pooled=max_pool(3, 1, "same")), IMAGE),
     Row("concat, another axis", lambda: concat(identity, relu, axis=1), IMAGE),
     Row("lazy", lambda: serial(shortcut(4), shortcut(5)), IMAGE),
-    Row("wire", lambda: block(5), IMAGE),
+    Row("wire", lambda: block(5), IMAGE, noisy=True),
     Row("stateless", centred, IMAGE),
     Row(
-        "repeat", lambda: repeat(residual(serial(dense(4), batch_norm(), dropout(0.2))), 3), VECTOR
+        "repeat",
+        lambda: repeat(residual(serial(dense(4), batch_norm(), dropout(0.2))), 3),
+        VECTOR,
+        noisy=True,
     ),
     Row("remat", lambda: remat(serial(conv(4), batch_norm(), relu)), IMAGE),
     Row("frozen", lambda: frozen(serial(conv(4), batch_norm(), dropout(0.2))), IMAGE),
@@ -217,25 +222,35 @@ NORMALIZATION = [
 ]
 
 NOISE = [
-    Row("dropout", lambda: dropout(0.5), IMAGE),
+    Row("dropout", lambda: dropout(0.5), IMAGE, noisy=True),
     Row("dropout, none", lambda: dropout(0.0), IMAGE),
-    Row("spatial_dropout", lambda: spatial_dropout(0.5), IMAGE),
-    Row("drop_path", lambda: drop_path(0.5), IMAGE),
-    Row("alpha_dropout", lambda: alpha_dropout(0.5), VECTOR),
-    Row("gaussian_dropout", lambda: gaussian_dropout(0.5), VECTOR),
-    Row("gaussian_noise", lambda: gaussian_noise(0.5), VECTOR),
+    Row("spatial_dropout", lambda: spatial_dropout(0.5), IMAGE, noisy=True),
+    Row("drop_path", lambda: drop_path(0.5), IMAGE, noisy=True),
+    Row("alpha_dropout", lambda: alpha_dropout(0.5), VECTOR, noisy=True),
+    Row("gaussian_dropout", lambda: gaussian_dropout(0.5), VECTOR, noisy=True),
+    Row("gaussian_noise", lambda: gaussian_noise(0.5), VECTOR, noisy=True),
 ]
 
 OTHERS = [
     Row("squeeze_excite", lambda: squeeze_excite(2), IMAGE),
     Row("squeeze_excite, silu", lambda: squeeze_excite(features=3, activation=silu), SEQUENCE),
+    Row(
+        "weight_standardized",
+        lambda: weight_standardized(serial(conv(4), group_norm(2), relu, head=dense(3))),
+        IMAGE,
+    ),
     Row("layer_scale", lambda: layer_scale(0.1), IMAGE),
     Row("lstm", lambda: lstm(3), SEQUENCE),
     Row("lstm, sequences, reverse", lambda: lstm(3, sequences=True, reverse=True), SEQUENCE),
     Row("gru", lambda: gru(3), SEQUENCE),
     Row("gru, sequences", lambda: gru(3, sequences=True), SEQUENCE),
     Row("attention", lambda: attention(2), SEQUENCE),
-    Row("attention, causal, dropped", lambda: attention(2, causal=True, rate=0.2), SEQUENCE),
+    Row(
+        "attention, causal, dropped",
+        lambda: attention(2, causal=True, rate=0.2),
+        SEQUENCE,
+        noisy=True,
+    ),
     Row("attention, across", lambda: attention(2, features=6), (SEQUENCE, batch(5, 3))),
     Row("embedding", lambda: embedding(10, 4), WORDS),
     Row("embedding, read", lambda: serial(embedding(10, 4), gru(3)), WORDS),
@@ -254,10 +269,10 @@ OTHERS = [
 LAYERS = [*CORE, *LINEAR, *SPACE, *NORMALIZATION, *NOISE, *OTHERS]
 
 MODELS = [
-    Row("mlp", lambda: models.mlp(classes=3, hidden=(6, 5), rate=0.1), IMAGE),
+    Row("mlp", lambda: models.mlp(classes=3, hidden=(6, 5), rate=0.1), IMAGE, noisy=True),
     Row("small_cnn", lambda: models.small_cnn(classes=3, width=4), IMAGE),
     Row("lenet5", lambda: models.lenet5(classes=3), pictures(12, 1)),
-    Row("mnist_cnn", lambda: models.mnist_cnn(classes=3), pictures(18, 1)),
+    Row("mnist_cnn", lambda: models.mnist_cnn(classes=3), pictures(18, 1), noisy=True),
     Row("guide_cnn", lambda: models.guide_cnn(classes=3), pictures(10, 3)),
     Row("resnet20", lambda: models.resnet20(classes=3), pictures(8, 3)),
     Row("resnet18", lambda: models.resnet18(classes=3, stem="small"), pictures(8, 3)),

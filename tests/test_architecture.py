@@ -29,7 +29,17 @@ ALLOWED = {
     "explain": {"core", "ops"},
     "store": {"core", "models"},
     "train": {"core", "losses", "metrics", "optimizers", "data", "store", "tables"},
-    "cli": {"core", "models", "data", "store", "train", "explain", "summaries", "optimizers"},
+    "cli": {
+        "core",
+        "layers",
+        "models",
+        "data",
+        "store",
+        "train",
+        "explain",
+        "summaries",
+        "optimizers",
+    },
     "extras": set(),
     "__main__": {"cli"},
 }

@@ -17,7 +17,7 @@ from jax import lax, random
 import fcnn
 from fcnn.core import Layer, build, kind, registered, spec, trees
 
-from .catalogue import ROWS, SLOW_MODELS
+from .catalogue import IMAGE, ROWS, SEQUENCE, SLOW_MODELS, WORDS
 
 KEY = random.key(0)
 QUICKLY = {"xla_backend_optimization_level": 0}  # what is asked here is meaning, not speed
@@ -209,15 +209,25 @@ def test_double_precision_stays_where_it_is_enabled(row):
             assert {leaf.dtype for leaf in floating(y)} == {jnp.dtype(jnp.float64)}
 
 
-@every_row
-def test_a_key_is_not_needed_or_its_absence_names_the_layer(row):
-    try:
+@over([row for row in [*ROWS, *SLOW_MODELS] if row.noisy])
+def test_a_layer_that_draws_noise_names_itself_where_there_is_no_key(row):
+    with pytest.raises(ValueError, match=r"^[\w/]+ needs a key to train: apply\("):
         shapes(row, train=True, key=None)
-    except ValueError as error:
-        assert re.match(r"[\w/]+ needs a key to train: apply\(", str(error))  # noqa: PT017
 
 
-with_recipe = over([row for row in [*ROWS, *SLOW_MODELS] if row.make().recipe])
+@over([row for row in [*ROWS, *SLOW_MODELS] if not row.noisy])
+def test_a_layer_that_draws_no_noise_trains_without_a_key_as_with_one(row):
+    assert shapes(row, train=True, key=None) == shapes(row, train=True, key=KEY)
+
+
+WITHOUT_RECIPE = {"lazy", "wire", "stateless"}  # a private function is part of them
+
+with_recipe = over([row for row in [*ROWS, *SLOW_MODELS] if row.name not in WITHOUT_RECIPE])
+
+
+def test_only_layers_of_private_functions_have_no_recipe():
+    without = {row.name for row in [*ROWS, *SLOW_MODELS] if row.make().recipe is None}
+    assert without == WITHOUT_RECIPE
 
 
 @with_recipe
@@ -256,3 +266,40 @@ def test_every_function_that_stands_as_a_layer_is_in_a_row():
     }
     text = " ".join(repr(row.make()) for row in ROWS)
     assert {name for name in functions if not re.search(rf"\b{name}\b", text)} == set()
+
+
+COUNTED = {  # options that are positive integers
+    "attention, heads": lambda n: fcnn.attention(n),
+    "attention, features": lambda n: fcnn.attention(1, features=n),
+    "conv, features": lambda n: fcnn.conv(n),
+    "conv, groups": lambda n: fcnn.conv(2, groups=n),
+    "conv, kernel": lambda n: fcnn.conv(2, n),
+    "conv_transpose, stride": lambda n: fcnn.conv_transpose(2, 3, n),
+    "dense": lambda n: fcnn.dense(n),
+    "depthwise_conv, multiplier": lambda n: fcnn.depthwise_conv(multiplier=n),
+    "embedding, vocabulary": lambda n: fcnn.embedding(n, 4),
+    "embedding, features": lambda n: fcnn.embedding(10, n),
+    "group_norm": lambda n: fcnn.group_norm(n),
+    "gru": lambda n: fcnn.gru(n),
+    "local_response_norm": lambda n: fcnn.local_response_norm(n),
+    "lstm": lambda n: fcnn.lstm(n),
+    "max_pool": lambda n: fcnn.max_pool(n),
+    "pixel_shuffle": lambda n: fcnn.pixel_shuffle(n),
+    "reshape": lambda n: fcnn.reshape(-1, n),
+    "resize": lambda n: fcnn.resize(n),
+    "squeeze_excite": lambda n: fcnn.squeeze_excite(features=n),
+}
+COUNTED_ON = {"attention": SEQUENCE, "gru": SEQUENCE, "lstm": SEQUENCE, "embedding": WORDS}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_positive_integers_may_be_numpys_and_are_never_floats_or_booleans(name):
+    for refused in (0, -2, 2.0, np.float32(2), True, np.True_, "2", (2.0,)):
+        with pytest.raises(ValueError, match="must be a positive integer"):
+            COUNTED[name](refused)
+    layer, same = COUNTED[name](np.int64(2)), COUNTED[name](2)
+    assert layer.recipe.to_json() == same.recipe.to_json()
+    x = numbers(COUNTED_ON.get(name.split(",")[0], IMAGE))
+    x = x if floating(x) else x % 2  # an embedding of two words
+    with jax.numpy_dtype_promotion("strict"):
+        assert_equal(layer.apply(*layer.init(KEY, x), x)[0], same.apply(*same.init(KEY, x), x)[0])

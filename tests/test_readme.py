@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fcnn
@@ -15,7 +16,8 @@ README = (ROOT / "README.md").read_text()
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for name, text in fenced if name == language]
 
 
 def test_the_first_program_runs_and_reaches_its_accuracy(tmp_path, monkeypatch, capsys):
@@ -28,21 +30,40 @@ def test_the_first_program_runs_and_reaches_its_accuracy(tmp_path, monkeypatch, 
     assert "accuracy" in capsys.readouterr().out
 
 
-def test_the_other_programs_run(tmp_path, monkeypatch):
+def test_the_other_program_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for block in blocks("python")[1:]:
-        exec(compile(block, "README.md", "exec"), {})  # noqa: S102
+    (block,) = blocks("python")[1:]
+    found = {}
+    exec(compile(block, "README.md", "exec"), found)  # noqa: S102
+    assert found["params"]["block1"]["conv1"]["kernel"].shape == (3, 3, 8, 8)
+    assert found["params"]["block2"]["scale"]["gamma"].shape == (8,)
+    assert found["logits"].shape == (4, 10)
+    assert int(found["ts"].step) == 45  # one pass over 1,438 examples, 32 at a time
+    assert np.isfinite(found["metrics"]["loss"])
 
 
 def test_the_integration_runs_the_test_command_of_the_readme():
     commands = [line for block in blocks("") for line in block.splitlines() if "pytest" in line]
     assert len(commands) == 1
-    assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()
     assert shlex.split(commands[0])[0] == "python3"
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert lines[-1] == commands[0]  # the last, so that its failure is that of the script
+    assert {".venv/bin/ruff check", ".venv/bin/ruff format --check"} <= set(lines)
+    assert "set -euo pipefail" in lines
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "README.md", *sorted((ROOT / "examples").glob("*.py"))],
+    ids=lambda path: path.name,
+)
+def test_nothing_is_left_to_be_filled_in(path):
+    assert not re.search(r"\b(RESULTS|COMPARISON|SEEN)\b", path.read_text())
 
 
 def test_the_map_names_what_is_there():
-    paths = re.findall(r"^\| `([\w/.]+)` \|", README, re.MULTILINE)
+    section = README.partition("\n## A map\n")[2].partition("\n## ")[0]
+    paths = re.findall(r"^\| `([\w/.]+)` \|", section, re.MULTILINE)
     assert len(paths) > 12
     for path in paths:
         assert (ROOT / path).exists(), path

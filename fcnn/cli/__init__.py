@@ -5,9 +5,11 @@ Results go to standard output, everything else to standard error. Exit codes: 0,
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
+from ..store.manifest import versions
 from . import describing, training, using
 
 
@@ -16,19 +18,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="fcnn", description="Train, evaluate and use convolutional networks."
     )
+    parser.add_argument("--version", action="version", version=f"fcnn {versions()['fcnn']}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for topic in (training, using, describing):
         topic.add_commands(commands)
     options = parser.parse_args(arguments)
     try:
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, TypeError, KeyError, OSError, ImportError, ArithmeticError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"fcnn {options.command}: {text}", file=sys.stderr)
+        print(f"fcnn {options.command}: {_message(error)}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
-            if note.startswith("in layer "):
+            if note.startswith("in "):
                 print(f"  {note}", file=sys.stderr)
         return 1
+
+
+def _message(error: Exception) -> str:
+    """The words of an error, without quotes around them or a number before them."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

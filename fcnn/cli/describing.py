@@ -7,17 +7,24 @@ from typing import Any
 import jax
 
 from .. import models
-from ..summaries import summary
+from ..summaries import Summary, summary
+from .arguments import count, shape
 
 
 def add_commands(commands: Any) -> None:
     """Adds ``summary`` and ``models``."""
-    parser = commands.add_parser("summary", help="layers, parameters and cost of a model")
+    parser = commands.add_parser(
+        "summary",
+        help="layers, parameters and cost of a model",
+        description="Shapes, parameters, multiply-adds and receptive fields of a model, layer by "
+        "layer, before anything is trained.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("model", metavar="MODEL", help="see: fcnn models")
     parser.add_argument(
-        "--input", type=_shape, default="32,32,3", metavar="H,W,C", help="one example"
+        "--input", type=shape, default="32,32,3", metavar="H,W,C", help="sizes of one example"
     )
-    parser.add_argument("--classes", type=int, default=10, metavar="N", help="outputs")
+    parser.add_argument("--classes", type=count, default=10, metavar="N", help="outputs")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_summary)
 
@@ -31,10 +38,9 @@ def add_commands(commands: Any) -> None:
 
 def run_summary(options: argparse.Namespace) -> int:
     """Runs ``fcnn summary``."""
-    layer = models.build(options.model, classes=options.classes)
-    table = summary(layer, jax.ShapeDtypeStruct((1, *options.input), "float32"))
+    table = _table(options)
     if options.json:
-        rows = [row._asdict() for row in table.rows]
+        rows = [{**row._asdict(), "flops": row.flops} for row in table.rows]
         totals = {"params": table.params, "macs": table.macs, "flops": table.flops}
         print(json.dumps({**totals, "rows": rows}))
     else:
@@ -55,15 +61,22 @@ def run_models(options: argparse.Namespace) -> int:
         return 0
     width = max(map(len, names))
     for name, text in first.items():
-        print(f"{name:{width}}  {text}")
+        print(f"{name:{width}}  {text.replace('``', '')}")
     return 0
 
 
-def _shape(text: str) -> tuple[int, ...]:
+def _table(options: argparse.Namespace) -> Summary:
+    """The summary; where there is none, the error says what was asked for."""
+    layer = models.build(options.model, classes=options.classes)
+    example = jax.ShapeDtypeStruct((1, *options.input), "float32")
     try:
-        shape = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise argparse.ArgumentTypeError(f"must be sizes such as 28,28,1, got {text!r}")
-    return shape
+        return summary(layer, example)
+    except (ValueError, TypeError) as error:
+        given = ",".join(map(str, options.input))
+        if len(options.input) != 3:
+            raise ValueError(
+                f"{options.model} cannot take an input of {given}; models take pictures: "
+                "height, width and channels, such as --input 32,32,3"
+            ) from error
+        error.add_note(f"in {options.model} for an input of {given}")
+        raise

@@ -1,18 +1,25 @@
 """What a command is given: the names of data, and of networks."""
 
+import json
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from .. import data, store
 from ..core import Network
+from ..data import Dataset
 
 FORMS = "digits, mnist:DIR, or a file .npz with x and y"
+WHITE = 255  # in pictures of integers
 
 
-def read_data(source: str) -> tuple[Any, Any]:
+def read_data(source: str) -> tuple[Dataset, Dataset]:
     """Training and test data from ``digits``, ``mnist:DIR`` or ``FILE.npz``.
 
-    A file without a test split gives up a fifth of its examples, the same ones each time.
+    A file without a test split gives up a fifth of its examples, the same ones each time. Gray
+    pictures ``[n, h, w]`` in it get a channel axis.
 
     Raises:
         ValueError: the source is none of these.
@@ -25,13 +32,40 @@ def read_data(source: str) -> tuple[Any, Any]:
         return data.mnist(place)
     if source.endswith(".npz"):
         found = data.npz(source)
-        return found if isinstance(found, tuple) else data.split(found, 0.2, seed=0)
+        train, test = found if isinstance(found, tuple) else data.split(found, 0.2, seed=0)
+        if not _are_gray(train.x):
+            return train, test
+        height, width = train.x.shape[1:]
+        say(f"{source}: x is taken for gray pictures of {height} x {width}, one channel each")
+        return _with_channel(train), _with_channel(test)
     raise ValueError(f"cannot tell what data {source!r} is; it must be {FORMS}")
 
 
 def data_name(source: str) -> str:
     """A short name for a folder of results."""
     return Path(source).stem if source.endswith(".npz") else source.partition(":")[0]
+
+
+def count_classes(*parts: Dataset) -> int:
+    """How many classes the targets of classification data have.
+
+    Raises:
+        TypeError: the targets are numbers to predict.
+    """
+    counts = []
+    for part in parts:
+        if part.classes is not None:
+            counts.append(len(part.classes))
+        elif part.y.ndim > 1 and part.y.shape[-1] > 1:
+            counts.append(part.y.shape[-1])
+        elif part.y.dtype.kind == "f":
+            raise TypeError(
+                f"{part.name}: y holds {part.y.dtype}, but classes are needed: integers from 0 on, "
+                "one-hot rows or names"
+            )
+        else:
+            counts.append(int(part.y.max(initial=0)) + 1)
+    return max(counts)
 
 
 def read_network(run: str) -> Network:
@@ -42,3 +76,63 @@ def read_network(run: str) -> Network:
     """
     path = Path(run)
     return store.load(path / "network.fcnn" if path.is_dir() else path)
+
+
+def data_of(run: str) -> str:
+    """The source of the data that a run was trained on, as it was given then.
+
+    Raises:
+        ValueError: it is not known; the data has to be named.
+    """
+    report = Path(run) / "report.json"
+    try:
+        source = json.loads(report.read_text())["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        source = None
+    if not isinstance(source, str):
+        raise ValueError(
+            f"{run} does not say what data to use; name it: fcnn evaluate {run} DATA, "
+            f"where DATA is {FORMS}"
+        )
+    return source
+
+
+def read_inputs(file: str, network: Network) -> np.ndarray:
+    """The examples of a file as the network takes them: ``[n, ...]``.
+
+    Raises:
+        ValueError: the network takes no pictures, or the file is none.
+        OSError: there is no such file.
+    """
+    shape = None if network.input is None else network.input.shape
+    if file.endswith(".npy"):
+        x = np.load(file, allow_pickle=False)
+        if shape is None:
+            return x
+        if shape[-1:] == (1,) and x.shape[-1:] != (1,) and x.shape[1 - len(shape) :] == shape[:-1]:
+            x = x[..., None]
+        return x[None] if x.ndim == len(shape) else x
+    if shape is None or len(shape) != 3:
+        raise ValueError(f"{file}: the network does not take pictures; give it .npy files")
+    height, width, channels = shape
+    return data.picture(file, size=(height, width), channels=channels)[None] * white(network)
+
+
+def white(network: Network) -> int:
+    """The value of white in the pictures that the network takes."""
+    integers = network.input is not None and np.issubdtype(network.input.dtype, np.integer)
+    return WHITE if integers else 1
+
+
+def say(text: str) -> None:
+    """What is no result, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _are_gray(x: np.ndarray) -> bool:
+    """Whether ``[n, h, w]`` are pictures: integers, or squares that are no short rows."""
+    return x.ndim == 3 and (x.dtype.kind in "iu" or x.shape[1] == x.shape[2] >= 8)
+
+
+def _with_channel(part: Dataset) -> Dataset:
+    return replace(part, x=part.x[..., None]) if part.x.ndim == 3 else part

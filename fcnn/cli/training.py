@@ -2,18 +2,20 @@
 
 import argparse
 import json
-import platform
-import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from .. import models, optimizers, store, train
+from ..core import Layer, serial
+from ..data import Dataset
 from ..extras import available
-from .sources import FORMS, data_name, read_data
+from ..layers import rescale
+from ..store.manifest import versions
+from . import arguments
+from .sources import FORMS, WHITE, count_classes, data_name, read_data, say
 
 
 def add_commands(commands: Any) -> None:
@@ -29,22 +31,26 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("data", nargs="?", default="digits", metavar="DATA", help=FORMS)
     parser.add_argument("--model", default="small_cnn", metavar="NAME", help="see: fcnn models")
     parser.add_argument(
-        "--epochs", type=_positive, default=10, metavar="N", help="passes over the data"
+        "--epochs", type=arguments.count, default=10, metavar="N", help="passes over the data"
     )
     parser.add_argument(
-        "--batch-size", type=_positive, default=32, metavar="N", help="examples a step"
+        "--batch-size", type=arguments.count, default=32, metavar="N", help="examples a step"
     )
-    parser.add_argument("--learning-rate", type=_rate, default=1e-3, metavar="X", help="step size")
+    parser.add_argument(
+        "--learning-rate", type=arguments.rate, default=1e-3, metavar="X", help="step size"
+    )
     parser.add_argument(
         "--optimizer", default="adam", choices=optimizers.names(), metavar="NAME",
         help=", ".join(optimizers.names()),
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="where all randomness comes from"
-    )
+        "--seed", type=arguments.seed, default=0, metavar="N",
+        help="where all randomness comes from",
+    )  # fmt: skip
     parser.add_argument(
-        "--out", metavar="DIR", help="folder for the results (default: runs/DATA-MODEL-N)"
-    )
+        "--out", default=argparse.SUPPRESS, metavar="DIR",
+        help="folder for the results (default: runs/DATA-MODEL-N)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print report.json on standard output")
     parser.set_defaults(run=run)
 
@@ -54,9 +60,9 @@ def run(options: argparse.Namespace) -> int:
     begun = time.perf_counter()
     models.build(options.model)  # an unknown name is said before any data is read
     train_data, test_data = read_data(options.data)
-    classes = len(train_data.classes) if train_data.classes else int(train_data.y.max()) + 1
-    layer = models.build(options.model, classes=classes)
+    layer = _layer(options.model, train_data, test_data)
     out = _folder(options)
+    say(f"{options.model} on {options.data}, into {out}")
     try:
         network, history = train.fit(
             layer,
@@ -70,39 +76,38 @@ def run(options: argparse.Namespace) -> int:
         if not any(out.iterdir()):
             out.rmdir()
         raise
+    store.save(out / "network.fcnn", network)  # first of all: what follows can be had again
+    history.write_csv(out / "history.csv")
     report = train.evaluate(network, test_data)
     settings = ("data", "model", "epochs", "batch_size", "learning_rate", "optimizer", "seed")
     results = {
         **report.to_json(),
         **{name: getattr(options, name) for name in settings},
         "seconds": round(time.perf_counter() - begun, 3),
-        "versions": versions(),
+        "versions": {**versions(), "device": jax.devices()[0].device_kind},
     }
-    store.save(out / "network.fcnn", network)
-    history.write_csv(out / "history.csv")
     (out / "report.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results) if options.json else report, flush=True)
     if available("matplotlib"):
         history.plot().savefig(out / "history.png", dpi=150)
         report.plot().savefig(out / "confusion.png", dpi=150)
-    print(json.dumps(results) if options.json else report)
-    left = ", ".join(sorted(file.name for file in out.iterdir()))
-    print(f"\n{out}: {left}", file=sys.stderr)
+    say(f"\n{out}: {', '.join(sorted(file.name for file in out.iterdir()))}")
     return 0
 
 
-def versions() -> dict[str, str]:
-    """What the figures were made with."""
-    packages = ("fcnn", "jax", "jaxlib", "optax", "numpy")
-    return {
-        **{package: version(package) for package in packages},
-        "python": platform.python_version(),
-        "device": jax.devices()[0].device_kind,
-    }
+def _layer(model: str, *parts: Dataset) -> Layer:
+    """The model for this data; one for pictures of integers begins by bringing them to [0, 1]."""
+    layer = models.build(model, classes=count_classes(*parts))
+    dtype = parts[0].x.dtype
+    if dtype.kind not in "iu":
+        return layer
+    say(f"x holds {dtype}: the network begins with a division by {WHITE}")
+    return serial(rescale(1 / WHITE), layer)
 
 
 def _folder(options: argparse.Namespace) -> Path:
     """The folder asked for, or the next free one; made before hours are spent."""
-    if options.out is not None:
+    if "out" in options:
         out = Path(options.out)
     else:
         name, n = f"{data_name(options.data)}-{options.model}", 1
@@ -110,17 +115,3 @@ def _folder(options: argparse.Namespace) -> Path:
             n += 1
     out.mkdir(parents=True, exist_ok=True)
     return out
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be above 0, got {value}")
-    return value

@@ -1,24 +1,29 @@
 """``fcnn evaluate``, ``predict`` and ``explain``: a trained network at work."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import data, explain, train
+from .. import explain, train
 from ..core import Network
 from ..extras import require
-from .sources import FORMS, read_data, read_network
+from .sources import FORMS, data_of, read_data, read_inputs, read_network, say, white
 
 METHODS = ("grad_cam", "saliency")
 
 
 def add_commands(commands: Any) -> None:
     """Adds ``evaluate``, ``predict`` and ``explain``."""
-    parser = commands.add_parser("evaluate", help="figures of a network on test data")
+    parser = commands.add_parser(
+        "evaluate",
+        help="figures of a network on test data",
+        description="Evaluates a network on the test part of the data.",
+    )
     parser.add_argument("network", metavar="RUN", help="a folder of fcnn train, or a file .fcnn")
-    parser.add_argument("data", nargs="?", default="digits", metavar="DATA", help=FORMS)
+    parser.add_argument("data", nargs="?", metavar="DATA", help=f"{FORMS} (default: that of RUN)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_evaluate)
 
@@ -39,21 +44,27 @@ def add_commands(commands: Any) -> None:
     parser.set_defaults(run=run_explain)
 
 
-def run_evaluate(options: Any) -> int:
+def run_evaluate(options: argparse.Namespace) -> int:
     """Runs ``fcnn evaluate``."""
     network = read_network(options.network)
-    _, test = read_data(options.data)
+    source = options.data or data_of(options.network)
+    _, test = read_data(source)
+    say(f"test data of {source}")
     report = train.evaluate(network, test)
     print(json.dumps(report.to_json()) if options.json else report)
     return 0
 
 
-def run_predict(options: Any) -> int:
+def run_predict(options: argparse.Namespace) -> int:
     """Runs ``fcnn predict``: a line for each picture, with its three likeliest classes."""
     network = read_network(options.network)
     rows = []
     for file in options.files:
-        predictions = train.predict(network, read_inputs(file, network))
+        try:
+            predictions = train.predict(network, read_inputs(file, network))
+        except ValueError as error:
+            error.add_note(f"in {file}")
+            raise
         for number, values in enumerate(predictions):
             name = file if len(predictions) == 1 else f"{file}[{number}]"
             rows.append({"file": name, **_said(values, network)})
@@ -71,7 +82,7 @@ def run_predict(options: Any) -> int:
     return 0
 
 
-def run_explain(options: Any) -> int:
+def run_explain(options: argparse.Namespace) -> int:
     """Runs ``fcnn explain``."""
     plt = require("matplotlib.pyplot", "plots")
     network = read_network(options.network)
@@ -86,7 +97,7 @@ def run_explain(options: Any) -> int:
     heat = getattr(explain, options.method)(network, x, target)[0]
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
-    picture = x[0] if x.shape[-1] == 3 else x[0, ..., 0]
+    picture = (x[0] if x.shape[-1] == 3 else x[0, ..., 0]) / white(network)
     left.imshow(picture, cmap="gray", vmin=0, vmax=1)
     left.set_title(Path(options.file).name)
     right.imshow(picture, cmap="gray", vmin=0, vmax=1)
@@ -100,18 +111,6 @@ def run_explain(options: Any) -> int:
     plt.close(figure)
     print(out)
     return 0
-
-
-def read_inputs(file: str, network: Network) -> np.ndarray:
-    """The examples of a file as the network takes them: ``[n, ...]``."""
-    if file.endswith(".npy"):
-        x = np.load(file, allow_pickle=False)
-        one = network.input is not None and x.ndim == len(network.input.shape)
-        return x[None] if one else x
-    if network.input is None or len(network.input.shape) != 3:
-        raise ValueError(f"{file}: the network does not take pictures; give it .npy files")
-    height, width, channels = network.input.shape
-    return data.picture(file, size=(height, width), channels=channels)[None]
 
 
 def _said(values: np.ndarray, network: Network) -> dict[str, Any]:

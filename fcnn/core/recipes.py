@@ -5,14 +5,16 @@ with ``@function``. Both enter the registry under their name, and a layer made o
 printed as the code that made it, stored as JSON, and built again from the registry, which is the
 allow-list: a name in a file is looked up there and never imported.
 
-A recipe in JSON: ``{"call": "conv", "args": [32, 3], "options": {"stride": 2}}``; a plain function
-is ``{"function": "relu"}``, a mapping ``{"dict": {...}}``, a tuple or list ``[...]``; numbers,
-strings, booleans and null stand for themselves.
+A recipe in JSON: ``{"call": "dense", "args": [10], "options": {"bias": true, ...}}``; a plain
+function is ``{"function": "relu"}``, a mapping ``{"dict": {...}}``, a tuple or list ``[...]``;
+numbers, strings, booleans and null stand for themselves. What the call left to defaults is written
+out, so that a file means the same when a default has changed.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,22 +32,49 @@ _NAMES: dict[int, str] = {}  # id of a registered function -> its name
 _LARGEST = 4096  # numbers in an array that may become part of a recipe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recipe:
     """A call of a constructor: its name in the registry and its arguments, as data.
 
-    ``repr`` is the code of the call. Arguments hold numbers, strings, tuples, dicts, other recipes,
-    ``Named`` functions, and ``Opaque`` values, which cannot be stored.
+    ``repr`` is the code of the call, as it was written. Recipes are equal where the constructor
+    receives the same, however it is written: by position, by name or by default. Arguments hold
+    numbers, strings, tuples, dicts, other recipes, ``Named`` functions, and ``Opaque`` values,
+    which cannot be stored.
     """
 
     name: str
     args: tuple[Any, ...]
     options: dict[str, Any]
+    signature: inspect.Signature
+
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What the call leaves to the constructor, as far as it is data."""
+        given = self.signature.bind(*self.args, **self.options).arguments
+        left = {
+            name: as_data(parameter.default)
+            for name, parameter in self.signature.parameters.items()
+            if name not in given
+            and parameter.default is not parameter.empty
+            and parameter.kind is not parameter.POSITIONAL_ONLY
+        }
+        return {name: value for name, value in left.items() if _storable(value)}
 
     @functools.cached_property
     def complete(self) -> bool:
         """Whether the layer can be rebuilt from this alone."""
-        return not any(isinstance(part, Opaque) for part in _parts(self))
+        return _storable(self)
+
+    @functools.cached_property
+    def _received(self) -> Any:
+        bound = self.signature.bind(*self.args, **self.options, **self.defaults)
+        return self.name, _hashable(bound.arguments)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self._received == other._received
+
+    def __hash__(self) -> int:
+        return hash(self._received)
 
     def __repr__(self) -> str:
         parts = [*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.options.items())]
@@ -104,6 +133,7 @@ def layer(constructor: Callable[..., Layer] | None = None, *, name: str | None =
     if constructor is None:
         return functools.partial(layer, name=name)
     name = _register(_CONSTRUCTORS, constructor, name)
+    signature = inspect.signature(constructor)
 
     @functools.wraps(constructor)
     def make(*args, **options):
@@ -112,10 +142,8 @@ def layer(constructor: Callable[..., Layer] | None = None, *, name: str | None =
             raise TypeError(
                 f"{constructor.__name__} is a @layer and must return a Layer, not {made!r}"
             )
-        recipe = Recipe(
-            name, tuple(map(as_data, args)), {k: as_data(v) for k, v in options.items()}
-        )
-        return replace(made, made_by=recipe)
+        given = {key: as_data(option) for key, option in options.items()}
+        return replace(made, made_by=Recipe(name, tuple(map(as_data, args)), given, signature))
 
     make.makes_layer = True
     _CONSTRUCTORS[name] = make
@@ -214,14 +242,28 @@ def _parts(value: Any):
                 yield from _parts(part)
 
 
+def _storable(value: Any) -> bool:
+    return not any(isinstance(part, Opaque) for part in _parts(value))
+
+
+def _hashable(value: Any) -> Any:
+    """Tuples for dicts; their order counts, as it does in ``serial(a=..., b=...)``."""
+    match value:
+        case tuple():
+            return tuple(map(_hashable, value))
+        case dict():
+            return tuple((key, _hashable(part)) for key, part in value.items())
+    return value
+
+
 def _encode(value: Any) -> Any:
     match value:
         case Recipe():
-            options = {key: _encode(option) for key, option in value.options.items()}
+            options = {**value.options, **value.defaults}
             return {
                 "call": value.name,
                 "args": [_encode(arg) for arg in value.args],
-                "options": options,
+                "options": {key: _encode(option) for key, option in options.items()},
             }
         case Named():
             return {"function": value.name}
@@ -244,8 +286,19 @@ def _decode(data: Any) -> Any:
             return _look_up(_FUNCTIONS, "function", name)
         case {"call": str(name), "args": list(args), "options": dict(options), **rest} if not rest:
             make = _look_up(_CONSTRUCTORS, "layer", name)
-            return make(*map(_decode, args), **{key: _decode(v) for key, v in options.items()})
+            given = {key: _decode(option) for key, option in options.items()}
+            return make(*map(_decode, args), **_without_defaults(make, given))
     raise ValueError(f"not part of a recipe: {data!r:.200}")
+
+
+def _without_defaults(make: Callable, options: dict[str, Any]) -> dict[str, Any]:
+    """What has to be said: a layer from a file prints as briefly as it was once written."""
+    parameters = inspect.signature(make).parameters
+    return {
+        key: option
+        for key, option in options.items()
+        if key not in parameters or as_data(option) != as_data(parameters[key].default)
+    }
 
 
 def _look_up(registry: dict[str, Callable], what: str, name: str) -> Callable:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 from jax import random
+from jax.extend.core import get_opaque_trace_state as trace_level
 
 from .protocol import Layer, kind
 
@@ -77,19 +78,13 @@ def observers(*new: Observer) -> Iterator[None]:
         _observers.reset(token)
 
 
-@contextlib.contextmanager
-def outermost() -> Iterator[None]:
-    """Starts a path of its own, for a pass that is run on the side."""
-    token = _path.set(())
-    try:
-        with observers():
-            yield
-    finally:
-        _path.reset(token)
-
-
 def visits(fn: Callable) -> Callable:
-    """Makes ``fn`` return ``(result, [Visit, ...])``: every call of a named child, as it ended."""
+    """Makes ``fn`` return ``(result, [Visit, ...])``: every call of a named child, as it ended.
+
+    Raises:
+        TypeError: ``fn`` is jitted.
+    """
+    _refuse_jitted(fn, "visits takes the plain function")
 
     def visited(*args, **kwargs):
         seen: list[Visit] = []
@@ -98,7 +93,7 @@ def visits(fn: Callable) -> Callable:
             seen.append(visit)
             return visit.y
 
-        with observers(note):
+        with observers(*_observers.get(), _at_this_level(note)):
             return fn(*args, **kwargs), seen
 
     return visited
@@ -107,8 +102,9 @@ def visits(fn: Callable) -> Callable:
 def capture(fn: Callable) -> Callable:
     """Makes ``fn`` return ``(result, {path: output})``, with every named output it computed.
 
-    A child called twice is there twice: as ``path`` and ``path@2``. What runs inside ``repeat``
-    and ``remat`` stays inside and is not captured.
+    A child called twice is there twice: as ``path`` and ``path@2``. What runs inside ``repeat``,
+    ``remat`` or a transformation that ``fn`` itself applies (``jax.jit``, ``vmap``, ``scan``) stays
+    inside and is not captured; to compile, put ``jax.jit`` outside: ``jax.jit(capture(fn))``.
 
     Example:
         >>> import jax, fcnn
@@ -118,7 +114,11 @@ def capture(fn: Callable) -> Callable:
         >>> (logits, _), outputs = fcnn.capture(model.apply)(params, state, x)
         >>> {path: y.shape for path, y in outputs.items()}
         {'conv1': (2, 8, 8, 4), 'relu1': (2, 8, 8, 4), 'flatten1': (2, 256), 'dense1': (2, 10)}
+
+    Raises:
+        TypeError: ``fn`` is jitted.
     """
+    _refuse_jitted(fn, "capture takes the plain function; write jax.jit(capture(f))")
 
     def captured(*args, **kwargs):
         result, seen = visits(fn)(*args, **kwargs)
@@ -136,11 +136,14 @@ def nudge(fn: Callable, path: str) -> Callable:
     """Makes ``fn(delta, *args)`` add ``delta`` to the output at ``path``; differentiate by it.
 
     The gradient at ``delta = 0`` is the gradient with respect to that output, whatever ``fn``
-    does with it afterwards.
+    does with it afterwards. It reaches what ``capture`` reaches, and a ``capture`` around or inside
+    sees the sum; ``jax.jit`` goes outside.
 
     Raises:
+        TypeError: ``fn`` is jitted.
         ValueError: when ``fn`` runs and no named output has that path; the paths are listed.
     """
+    _refuse_jitted(fn, "nudge takes the plain function; write jax.jit(nudge(f, path))")
 
     def nudged(delta, *args, **kwargs):
         seen = []
@@ -149,7 +152,7 @@ def nudge(fn: Callable, path: str) -> Callable:
             seen.append(visit.path)
             return visit.y + delta if visit.path == path else visit.y
 
-        with observers(add):
+        with observers(_at_this_level(add), *_observers.get()):
             result = fn(*args, **kwargs)
         if path not in seen:
             raise ValueError(f"no output is called {path!r}; there are {', '.join(seen) or 'none'}")
@@ -166,6 +169,21 @@ def describe(x: Any) -> str:
         else repr(leaf)
         for leaf in jax.tree.leaves(x)
     )
+
+
+def _refuse_jitted(fn: Callable, message: str) -> None:
+    if hasattr(fn, "lower"):
+        raise TypeError(message)
+
+
+def _at_this_level(observe: Observer) -> Observer:
+    """Passes over what a transformation inside traces: caches would keep it, values would leak."""
+    level = trace_level()
+
+    def observe_here(visit):
+        return observe(visit) if trace_level() == level else visit.y
+
+    return observe_here
 
 
 def _blame(error: Exception, name: str, detail: str) -> None:

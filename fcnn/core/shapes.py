@@ -17,23 +17,32 @@ def spec(x: Any) -> Any:
     def of(leaf):
         if not hasattr(leaf, "dtype"):
             leaf = np.asarray(leaf)
-        return jax.ShapeDtypeStruct(leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype))
+        dtype = leaf.dtype
+        if not jax.dtypes.issubdtype(dtype, jax.dtypes.extended):  # keys stay what they are
+            dtype = jax.dtypes.canonicalize_dtype(dtype)
+        return jax.ShapeDtypeStruct(leaf.shape, dtype)
 
     return jax.tree.map(of, x)
 
 
-def out_spec(layer: Layer, x: Any) -> Any:
-    """Shape and dtype of the output of ``layer`` for inputs like ``x``; computes nothing."""
-    leaves, treedef = jax.tree.flatten(spec(x))
-    return _out_spec(layer, treedef, tuple(leaves))
+def out_spec(layer: Layer, x: Any, *, made_for: Any = None) -> Any:
+    """Shape and dtype of the output of ``layer`` for inputs like ``x``; computes nothing.
+
+    Args:
+        made_for: What the parameters are initialised for, where it is not ``x``.
+    """
+    x = spec(x)
+    leaves, treedef = jax.tree.flatten((x, x if made_for is None else spec(made_for)))
+    settings = jax.config.jax_enable_x64, jax.config.jax_numpy_dtype_promotion
+    return _out_spec(layer, treedef, tuple(leaves), settings)
 
 
 @functools.lru_cache(maxsize=4096)  # every level of nesting asks again
-def _out_spec(layer, treedef, leaves):
-    x = jax.tree.unflatten(treedef, leaves)
+def _out_spec(layer, treedef, leaves, settings):
+    x, made_for = jax.tree.unflatten(treedef, leaves)
 
     def run(key, x):
-        params, state = layer.init(key, spec(x))
+        params, state = layer.init(key, made_for)
         return layer.apply(params, state, x)[0]
 
     with observers():

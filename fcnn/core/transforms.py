@@ -1,19 +1,21 @@
 """Layer -> layer: the same two functions, run another way."""
 
+from numbers import Integral
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax, random
 
-from .protocol import Layer, named_after
+from .combinators import LayerLike
+from .protocol import Layer, as_layer, named_after
 from .recipes import layer
 from .scoping import describe, here, observers
 from .shapes import out_spec, spec
 
 
 @layer
-def repeat(body: Layer, n: int) -> Layer:
+def repeat(body: LayerLike, n: int) -> Layer:
     """``n`` copies in a row, compiled once; parameters gain a leading axis of size ``n``.
 
     Each copy has its own initial values and its own key. What happens inside stays inside: paths
@@ -22,10 +24,10 @@ def repeat(body: Layer, n: int) -> Layer:
     Raises:
         ValueError: ``n`` is not a positive integer, or the body changes the shape of its input.
     """
-    if not isinstance(body, Layer):
-        raise TypeError(f"repeat takes a layer, got {body!r}")
-    if not isinstance(n, int) or n < 1:
+    body = as_layer(body)
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
         raise ValueError(f"n must be a positive integer, got {n!r}")
+    n = int(n)
 
     def init(key, x):
         x, y = spec(x), out_spec(body, x)
@@ -51,8 +53,9 @@ def repeat(body: Layer, n: int) -> Layer:
 
 
 @layer
-def remat(body: Layer) -> Layer:
+def remat(body: LayerLike) -> Layer:
     """The same layer; activations are computed again in the backward pass, not kept."""
+    body = as_layer(body)
 
     @named_after(remat)
     def apply(params, state, x, *, train=False, key=None):
@@ -67,12 +70,13 @@ def remat(body: Layer) -> Layer:
 
 
 @layer
-def frozen(body: Layer) -> Layer:
+def frozen(body: LayerLike) -> Layer:
     """The same layer, without gradient and always in evaluation mode.
 
     Its parameters stay where they are, so an optimizer with weight decay still shrinks them: to
     freeze by path while training, use ``fit(trainable=...)``, which leaves them bit for bit alone.
     """
+    body = as_layer(body)
 
     @named_after(frozen)
     def apply(params, state, x, *, train=False, key=None):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from .protocol import Layer, as_layer, named_after
-from .scoping import child_key, child_scope, observed
+from .scoping import child_key, child_scope, here, observed, trace_level
 from .shapes import out_spec, spec
 
 
@@ -31,7 +31,8 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
 
     Args:
         forward: How data flows; pure, and free to use any JAX function. It sees neither ``train``
-            nor ``key``: those go to the layers.
+            nor ``key``: those go to the layers. A child that updates its state is called from
+            ``forward`` itself, not from inside ``jax.vmap``, ``scan`` or ``jit``.
         **children: Layers, or plain functions, by name. Names become the keys of the parameters
             and the path in errors, profiles and summaries.
 
@@ -41,20 +42,21 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
 
     Raises:
         TypeError: a child is neither a layer nor a function.
-        ValueError: a name holds a slash; or, from ``init``, a child is never called.
+        ValueError: a name holds a slash; from ``init``, a child is never called; from ``apply``, a
+            child updates its state inside a transformation, which the new state cannot leave.
     """
     layers = {name: _as_child(name, child) for name, child in children.items()}
 
     def run(visit, x):
-        return forward(SimpleNamespace(**{name: partial(visit, name) for name in layers}), x)
+        return forward(_Children(**{name: partial(visit, name) for name in layers}), x)
 
     def init(key, x):
         received: dict[str, Any] = {}
 
         def visit(name, x):
-            received.setdefault(name, spec(x))
+            first = received.setdefault(name, spec(x))
             with child_scope(name, layers[name], x):
-                y = out_spec(layers[name], x)
+                y = out_spec(layers[name], x, made_for=first)
             return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), y)
 
         jax.eval_shape(partial(run, visit), spec(x))
@@ -69,13 +71,18 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
 
     @named_after(forward)
     def apply(params, state, x, *, train=False, key=None):
-        new_state, times = dict(state), Counter()
+        new_state, times, level = dict(state), Counter(), trace_level()
 
         def visit(name, x):
             own_params, own_state = params.get(name, {}), new_state.get(name, {})
             own_key = child_key(key, name, times[name])
             with child_scope(name, layers[name], x):
                 y, after = layers[name].apply(own_params, own_state, x, train=train, key=own_key)
+                if trace_level() != level and not _same_leaves(after, own_state):
+                    raise ValueError(
+                        f"{here()} updates its state: call it from the forward function itself, "
+                        "not from inside jax.vmap, scan, jit or grad"
+                    )
                 y = observed(layers[name], own_params, own_state, x, y)
             times[name] += 1
             if after:
@@ -87,6 +94,13 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
     return Layer(init, apply)
 
 
+class _Children(SimpleNamespace):
+    """The children as functions, by name."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"no child is called {name!r}; there are {', '.join(vars(self))}")
+
+
 def _as_child(name: str, child: Layer | Callable) -> Layer:
     if "/" in name:
         raise ValueError(
@@ -96,6 +110,11 @@ def _as_child(name: str, child: Layer | Callable) -> Layer:
         return as_layer(child)
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
+
+
+def _same_leaves(after: Any, before: Any) -> bool:
+    """Whether a state was handed through, leaf by leaf, and not computed anew."""
+    return [*map(id, jax.tree.leaves(after))] == [*map(id, jax.tree.leaves(before))]
 
 
 def _nonempty(tree: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,12 @@ def numbers(values: Any, name: str) -> np.ndarray:
     return np.asarray(column, dtype, order="C")
 
 
+def targets(values: Any) -> np.ndarray:
+    """Targets as an array of numbers; true and false are the classes 1 and 0."""
+    column = numbers(values, "y")
+    return column.astype(np.int32) if column.dtype.kind == "b" else column
+
+
 def texts(y: Any) -> np.ndarray | None:
     """``y`` as an array of strings [n], if that is what it is."""
     if isinstance(y, np.ma.MaskedArray):

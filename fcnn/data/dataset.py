@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .columns import check_labels, class_names, encode_labels, numbers, texts, weights
+from .columns import check_labels, class_names, encode_labels, numbers, targets, texts, weights
 from .random_order import SPLIT, permutation
 
 
@@ -30,6 +30,14 @@ class Dataset:
     weight: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     name: str = "data"
+
+    def __post_init__(self):
+        for name, column in (("x", self.x), ("y", self.y), ("weight", self.weight)):
+            if column is not None and not hasattr(column, "shape"):
+                kind = type(column).__name__
+                raise TypeError(f"{name} is a {kind}; fcnn.data.arrays makes a dataset of those")
+            if column is not None and len(column) != len(self.x):
+                raise ValueError(f"x has {len(self.x)} examples, {name} has {len(column)}")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -81,14 +89,15 @@ class _Wrapped(Dataset):
             got = type(batch).__name__
             raise TypeError(f"{self.name}[indices] must give (x, y) or (x, y, weight), got {got}")
         names = ("x", "y", "weight")
-        columns = tuple(numbers(c, name) for c, name in zip(batch, names, strict=False))
+        columns = [numbers(column, name) for column, name in zip(batch, names, strict=False)]
+        columns[1] = targets(columns[1])
         for column, name in zip(columns, names, strict=False):
             if len(column) != len(rows):
                 raise ValueError(
                     f"{self.name}[indices] was asked for {len(rows)} examples; "
                     f"its {name} has {len(column)}"
                 )
-        return columns
+        return tuple(columns)
 
     def take(self, indices: Any, *, name: str | None = None) -> Dataset:
         rows = np.atleast_1d(self.rows[_rows(indices)])
@@ -129,7 +138,7 @@ def arrays(
     labels = texts(y)
     if labels is not None:
         y, classes = encode_labels(labels, classes)
-    y = numbers(y, "y")
+    y = targets(y)
     if len(x) != len(y):
         raise ValueError(f"x has {len(x)} examples, y has {len(y)}")
     if classes is not None and labels is None:

@@ -38,11 +38,9 @@ from .gating import layer_scale as layer_scale
 from .gating import squeeze_excite as squeeze_excite
 from .linear import dense as dense
 from .normalization import batch_norm as batch_norm
-from .normalization import global_response_norm as global_response_norm
 from .normalization import group_norm as group_norm
 from .normalization import instance_norm as instance_norm
 from .normalization import layer_norm as layer_norm
-from .normalization import local_response_norm as local_response_norm
 from .normalization import rms_norm as rms_norm
 from .pooling import adaptive_avg_pool as adaptive_avg_pool
 from .pooling import adaptive_max_pool as adaptive_max_pool
@@ -68,3 +66,6 @@ from .reshaping import crop as crop
 from .reshaping import flatten as flatten
 from .reshaping import reshape as reshape
 from .reshaping import zero_pad as zero_pad
+from .responses import global_response_norm as global_response_norm
+from .responses import local_response_norm as local_response_norm
+from .standardization import weight_standardized as weight_standardized

@@ -11,7 +11,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from ..core import Layer, function, layer, pure, stateless
+from ..core import Layer, function, here, layer, pure, stateless
+from ..ops.windows import floating
+from .channels import check_channels
 
 relu = function(jax.nn.relu)
 relu6 = function(jax.nn.relu6)
@@ -61,10 +63,12 @@ def prelu(initial: float = 0.25, *, shared: bool = False) -> Layer:
     """
 
     def init(key, x):
+        floating(x, here("prelu"))
         return {"scale": jnp.full(1 if shared else x.shape[-1], initial, jnp.float32)}
 
     def apply(params, x):
         x = jnp.asarray(x)
+        check_channels("prelu", x, {} if shared else params)
         return jnp.where(x >= 0, x, params["scale"].astype(x.dtype) * x)
 
     return stateless(init, apply)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Layer, describe, here, layer, lazy, wire
+from ..ops.windows import positive
 from .linear import dense
 from .regularization import dropout
 
@@ -32,10 +33,11 @@ def attention(
         ValueError: an option is out of range; or, from ``init``, the input is not
             ``[n, length, c]``, or ``heads`` do not divide the width.
     """
-    if not isinstance(heads, int) or heads < 1:
-        raise ValueError(f"heads must be a positive integer, got {heads!r}")
-    if features is not None and (features < 1 or features % heads):
-        raise ValueError(f"{heads} heads do not divide {features} features")
+    positive(heads=heads)
+    if features is not None:
+        positive(features=features)
+        if features % heads:
+            raise ValueError(f"{heads} heads do not divide {features} features")
     drop = dropout(rate)
 
     def attention(f, x):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Layer, here, layer, stateless
+from ..ops.windows import positive
 from .initializers import normal
 
 
@@ -29,9 +30,7 @@ def embedding(vocabulary: int, features: int) -> Layer:
         ValueError: a size is not a positive integer; or an integer is out of range.
         TypeError: the input does not hold integers.
     """
-    for name, size in (("vocabulary", vocabulary), ("features", features)):
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name} must be a positive integer, got {size!r}")
+    positive(vocabulary=vocabulary, features=features)
 
     def init(key, x):
         _check_integers(x)

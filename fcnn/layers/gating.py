@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from ..core import Layer, here, layer, lazy, stateless, wire
-from ..ops.windows import floating
+from ..ops.windows import floating, positive
+from .channels import check_channels
 from .linear import dense
 
 
@@ -30,11 +31,13 @@ def squeeze_excite(
         gate: To factors; ``hard_sigmoid`` in MobileNetV3.
 
     Raises:
-        ValueError: ``ratio`` or ``features`` is not positive; from ``init``, the input has no
-            positions.
+        ValueError: ``ratio`` is not positive, or ``features`` not a positive integer; from
+            ``init``, the input has no positions.
     """
-    if not ratio > 0 or (features is not None and features < 1):
-        raise ValueError(f"ratio and features must be positive, got {ratio!r} and {features!r}")
+    if not ratio > 0:
+        raise ValueError(f"ratio must be positive, got {ratio!r}")
+    if features is not None:
+        positive(features=features)
 
     def squeeze_excite(f, x):
         means = jnp.mean(x, tuple(range(1, x.ndim - 1)))
@@ -68,6 +71,7 @@ def layer_scale(initial: float = 1e-4) -> Layer:
 
     def apply(params, x):
         x = jnp.asarray(x)
+        check_channels("layer_scale", x, params)
         return x * params["scale"].astype(x.dtype)
 
     return stateless(init, apply)

@@ -74,6 +74,7 @@ def _on_floats(
 
     def apply(params, state, x, *, train=False, key=None):
         x = jnp.asarray(x)
+        check(x)
         dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32
         return fn(x.astype(np.promote_types(dtype, np.float32))).astype(dtype), state
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax, random
 
 from ..core import Layer, here, layer, stateless
-from ..ops.windows import floating
+from ..ops.windows import floating, positive
 from .initializers import glorot_uniform, orthogonal
 
 
@@ -28,9 +28,10 @@ def lstm(features: int, *, sequences: bool = False, reverse: bool = False) -> La
         reverse: From the last step to the first; each state stays at its step.
 
     Raises:
-        ValueError: ``features`` is not positive; or, from ``init``, the input has another rank.
+        ValueError: ``features`` is not a positive integer; or, from ``init``, the input has another
+            rank.
     """
-    _check_features(features)
+    positive(features=features)
 
     def init(key, x):
         params = _start("lstm", key, x, features, gates=4)
@@ -62,9 +63,10 @@ def gru(features: int, *, sequences: bool = False, reverse: bool = False) -> Lay
     ``recurrent_bias`` of its own.
 
     Raises:
-        ValueError: ``features`` is not positive; or, from ``init``, the input has another rank.
+        ValueError: ``features`` is not a positive integer; or, from ``init``, the input has another
+            rank.
     """
-    _check_features(features)
+    positive(features=features)
 
     def init(key, x):
         params = _start("gru", key, x, features, gates=3)
@@ -119,8 +121,3 @@ def _unroll(
 
     carry, outputs = lax.scan(one, start, inner.swapaxes(0, 1), reverse=reverse)
     return outputs.swapaxes(0, 1) if sequences else carry[0]
-
-
-def _check_features(features: int) -> None:
-    if not isinstance(features, int) or features < 1:
-        raise ValueError(f"features must be a positive integer, got {features!r}")

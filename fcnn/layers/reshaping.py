@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import Layer, function, here, layer, pure
-from ..ops.windows import Padding, check, describe, pad, pairs, spatial
+from ..ops.windows import Padding, check, describe, pad, pairs, positive, spatial
 
 
 @function
@@ -20,10 +20,12 @@ def reshape(*shape: int) -> Layer:
     """Another shape for each example: ``[n, ...] -> [n, *shape]``; one side may be -1, the rest.
 
     Raises:
-        ValueError: sides are not positive; or, from init and apply, the numbers do not fill them.
+        ValueError: sides are not positive integers; or, from init and apply, the numbers do not
+            fill them.
     """
-    if shape.count(-1) > 1 or any(side < 1 and side != -1 for side in shape):
-        raise ValueError(f"sides must be positive, one of them may be -1 (the rest); got {shape}")
+    if shape.count(-1) > 1:
+        raise ValueError(f"one side may be -1, the rest, got {shape}")
+    positive(**{f"side {i}": side for i, side in enumerate(shape, 1) if side != -1})
 
     def reshape(x):
         size, known = prod(x.shape[1:]), prod(side for side in shape if side != -1)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ..core import Layer, identity, serial, wire
 from ..layers import batch_norm, conv, dense, global_avg_pool, max_pool, relu
-from .registry import model
+from .registry import image_model
 
 
 def basic_block(features: int, stride: int = 1, skip: Any = identity) -> Layer:
@@ -104,49 +104,49 @@ def _cifar_resnet(blocks: int, classes: int) -> Layer:
     return serial(**stem, **stages, pool_all=global_avg_pool, head=dense(classes))
 
 
-@model
+@image_model
 def resnet18(*, classes: int = 1000, stem: str = "standard") -> Layer:
     """ResNet-18: 11,689,512 parameters; ``stem="small"`` (3x3, no pooling) for small pictures."""
     return _resnet(basic_block, 1, (2, 2, 2, 2), classes, stem)
 
 
-@model
+@image_model
 def resnet34(*, classes: int = 1000, stem: str = "standard") -> Layer:
     """ResNet-34: 21,797,672 parameters."""
     return _resnet(basic_block, 1, (3, 4, 6, 3), classes, stem)
 
 
-@model
+@image_model
 def resnet50(*, classes: int = 1000, stem: str = "standard") -> Layer:
     """ResNet-50: 25,557,032 parameters."""
     return _resnet(bottleneck_block, 4, (3, 4, 6, 3), classes, stem)
 
 
-@model
+@image_model
 def resnet20(*, classes: int = 10) -> Layer:
     """ResNet-20 for CIFAR, shortcut A: 269,722 parameters."""
     return _cifar_resnet(3, classes)
 
 
-@model
+@image_model
 def resnet32(*, classes: int = 10) -> Layer:
     """ResNet-32 for CIFAR, shortcut A: 464,154 parameters."""
     return _cifar_resnet(5, classes)
 
 
-@model
+@image_model
 def resnet44(*, classes: int = 10) -> Layer:
     """ResNet-44 for CIFAR, shortcut A: 658,586 parameters."""
     return _cifar_resnet(7, classes)
 
 
-@model
+@image_model
 def resnet56(*, classes: int = 10) -> Layer:
     """ResNet-56 for CIFAR, shortcut A: 853,018 parameters."""
     return _cifar_resnet(9, classes)
 
 
-@model
+@image_model
 def resnet110(*, classes: int = 10) -> Layer:
     """ResNet-110 for CIFAR, shortcut A: 1,727,962 parameters."""
     return _cifar_resnet(18, classes)

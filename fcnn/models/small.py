@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from ..core import Layer, serial
 from ..layers import avg_pool, conv, dense, dropout, flatten, max_pool, relu, tanh
-from .registry import model
+from .registry import image_model, model
 
 
-@model
+@image_model
 def small_cnn(*, classes: int = 10, width: int = 32) -> Layer:
     """Two convolutions and a linear head, for images from 4x4 on: the network of the first page.
 
@@ -34,7 +34,7 @@ def mlp(*, classes: int = 10, hidden: Sequence[int] = (100,), rate: float = 0.0)
     return serial(*layers, dense(classes))
 
 
-@model
+@image_model
 def lenet5(*, classes: int = 10) -> Layer:
     """LeNet-5 as it is built today (LeCun et al., 1998, doi:10.1109/5.726791): 61,706 parameters.
 
@@ -48,18 +48,21 @@ def lenet5(*, classes: int = 10) -> Layer:
     )  # fmt: skip
 
 
-@model
-def mnist_cnn(*, classes: int = 10) -> Layer:
-    """The usual first network for MNIST: 93,322 parameters on ``[n, 28, 28, 1]``."""
+@image_model
+def mnist_cnn(*, classes: int = 10, rate: float = 0.5) -> Layer:
+    """The usual first network for MNIST: 93,322 parameters on ``[n, 28, 28, 1]``.
+
+    ``rate`` is that of the dropout between the convolutions and the dense layers.
+    """
     return serial(
         conv(32, 3, padding="valid"), relu, max_pool(2),
         conv(64, 3, padding="valid"), relu, max_pool(2),
         conv(64, 3, padding="valid"), relu,
-        flatten, dense(64), relu, dense(classes),
+        flatten, dropout(rate), dense(64), relu, dense(classes),
     )  # fmt: skip
 
 
-@model
+@image_model
 def guide_cnn(*, classes: int = 10) -> Layer:
     """The usual first network for colour pictures: 1,626,442 parameters on ``[n, 64, 64, 3]``."""
     return serial(

@@ -7,6 +7,7 @@ one for both its sides or a pair ``(before, after)``.
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -196,7 +197,8 @@ def describe(x: Any) -> str:
 def _integers(option: Any, least: int) -> bool:
     entries = option if isinstance(option, Sequence) and not isinstance(option, str) else [option]
     return len(entries) > 0 and all(
-        hasattr(entry, "__index__") and entry >= least for entry in entries
+        isinstance(entry, Integral) and not isinstance(entry, bool) and entry >= least
+        for entry in entries
     )
 
 

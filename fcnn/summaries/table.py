@@ -109,11 +109,17 @@ def summary(layer: Layer | Network, x: Any) -> Summary:
         total                for float32[1,8,8,1]         690          2,944
 
     Raises:
+        TypeError: ``x`` is neither arrays nor their shapes.
         ValueError: the layer cannot work on such inputs; or the parameters of a network belong to
             inputs of another shape.
     """
     network = layer if isinstance(layer, Network) else None
     layer = network.layer if network else as_layer(layer)
+    if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in jax.tree.leaves(x)):
+        raise TypeError(
+            "summary takes inputs [n, ...] or their shapes and dtypes, such as data.x or "
+            f"jax.ShapeDtypeStruct((1, 32, 32, 3), 'float32'); got {x!r:.80}"
+        )
     x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), spec(x))
     with observers():
         params, state = jax.eval_shape(lambda: layer.init(random.key(0), x))

@@ -26,11 +26,14 @@ def checked_inputs(data: Any, network: Layer | Network, what: str, *, deep: bool
     dataset = as_dataset(data, name=what)
     if len(dataset) == 0:
         raise ValueError(f"{what} is empty: at least one example is needed")
+    if dataset.weight is not None and not dataset.weight.any():
+        raise ValueError(f"{what}: all weights are 0, so that nothing would count")
     example = first(dataset)
     leaves = jax.tree.leaves(example)
     made_for = network.input if isinstance(network, Network) else None
     if made_for is not None and len(leaves) == 1:
-        _check_shape(leaves[0], made_for.shape, what)
+        whole = getattr(dataset.x, "shape", None)
+        _check_shape(leaves[0].shape[1:], made_for.shape, what, one=whole == made_for.shape)
     if deep:
         if len(leaves) == 1 and made_for is None:
             _check_axes(leaves[0], what)
@@ -108,17 +111,20 @@ def outputs_of(model: Layer | Network, x: Any) -> Any:
     return out_spec(layer, spec(x))
 
 
-def _check_shape(x: np.ndarray, made_for: tuple[int, ...], what: str) -> None:
-    got = x.shape[1:]
-    if len(got) != len(made_for) or got[-1:] != made_for[-1:]:
+def _check_shape(got: tuple[int, ...], made_for: tuple[int, ...], what: str, one: bool) -> None:
+    if len(got) == len(made_for) and got[-1:] == made_for[-1:]:
+        return
+    if one:
+        hint = "; for a single example write x[None]"
+    elif len(got) + 1 == len(made_for):
+        hint = "; for a missing channel axis write x[..., None]"
+    elif len(got) == len(made_for):
+        hint = f"; it has {got[-1]} channels in place of {made_for[-1]}"
+    else:
         hint = ""
-        if len(got) + 1 == len(made_for):
-            hint = "; for a missing channel axis write x[..., None]"
-        elif got[-1:] != made_for[-1:]:
-            hint = f"; it has {got[-1]} channels in place of {made_for[-1]}"
-        raise ValueError(
-            f"{what}: the network was made for inputs {_shape(made_for)}, got {_shape(got)}{hint}"
-        )
+    raise ValueError(
+        f"{what}: the network was made for inputs {_shape(made_for)}, got {_shape(got)}{hint}"
+    )
 
 
 def _check_axes(x: np.ndarray, what: str) -> None:

@@ -18,7 +18,7 @@ from .checks import checked_inputs, first, outputs_of
 from .feeding import feed
 from .regression import RegressionReport, regression_report
 from .report import Report, classification_report
-from .stepping import Batch, Loss
+from .stepping import Batch, Loss, each
 
 ACTIVATIONS = {
     "softmax": jax.nn.softmax,
@@ -63,6 +63,7 @@ def evaluate(
         ValueError: the data is empty or does not fit the network.
         TypeError: labels of the wrong type.
     """
+    _check_network(network, "evaluate")
     loss = loss_for(network, loss)
     dataset = checked_inputs(data, network, "data")
     found = evaluated(network, dataset, batch_size=batch_size, loss=loss)
@@ -72,7 +73,8 @@ def evaluate(
         return regression_report(y.reshape(numbers.shape), numbers, loss=per_example, weight=weight)
     if network.output == "sigmoid":
         labels, predictions = y.reshape(outputs.shape) > 0.5, outputs > 0
-        classes = network.classes if len(network.classes or ()) == 2 else ("0", "1")
+        one = outputs.size == len(outputs)
+        classes = network.classes if one and network.classes else ("0", "1")
     else:
         labels = y.argmax(-1) if y.ndim == outputs.ndim else y
         predictions = outputs.argmax(-1)
@@ -107,6 +109,7 @@ def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False
     Raises:
         ValueError: inputs of another shape than the network was made for, or NaN in them.
     """
+    _check_network(network, "predict")
     if not isinstance(x, Dataset):
         x = as_dataset((x, np.zeros(len(x), np.int32)))
     if len(x) == 0:
@@ -125,9 +128,7 @@ def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False
 @functools.lru_cache(maxsize=64)  # a program for each layer that was asked lately
 def forward(layer: Layer, output: str) -> Any:
     """The jitted ``(params, state, x) -> predictions`` in evaluation mode."""
-    activation = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid, "identity": lambda y: y}[
-        output
-    ]
+    activation = ACTIVATIONS[output]
 
     @jax.jit
     def run(params: Params, state: State, x: Any) -> jax.Array:
@@ -144,8 +145,9 @@ def evaluation_step(layer: Layer, loss: Loss, metrics: tuple[tuple[str, Loss], .
     @jax.jit
     def run(params: Params, state: State, batch: Batch) -> dict[str, jax.Array]:
         outputs, _ = layer.apply(params, state, batch["x"])
-        values = {name: metric(outputs, batch["y"]) for name, metric in metrics}
-        return {"outputs": outputs, "loss": loss(outputs, batch["y"]), **values}
+        named = (("loss", loss), *metrics)
+        values = {name: each(name, function, outputs, batch["y"]) for name, function in named}
+        return {"outputs": outputs, **values}
 
     return run
 
@@ -180,6 +182,11 @@ def evaluated(
     return {
         name: np.concatenate([part[name] for part in found])[: len(dataset)] for name in found[0]
     }
+
+
+def _check_network(network: Any, name: str) -> None:
+    if not isinstance(network, Network):
+        raise TypeError(f"{name} takes a Network, as fit returns it, got {network!r:.80}")
 
 
 def loss_for(network: Network, loss: Loss | str | None) -> Loss:

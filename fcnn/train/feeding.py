@@ -31,10 +31,8 @@ def feed(
         ValueError: a label that the network cannot have, or a class that it does not know.
         TypeError: labels of the wrong type.
     """
-    table = translation(dataset.classes, classes)
     for batch in batches(dataset, batch_size, seed=seed, epoch=epoch):
-        if table is not None:
-            batch["y"] = table[batch["y"]]
+        batch["y"] = translated(batch["y"], dataset.classes, classes)
         check_labels(batch["y"], outputs, loss, what)
         if weights is not None:
             batch["weight"] = batch["weight"] * weights[class_numbers(batch["y"], outputs)]
@@ -42,49 +40,77 @@ def feed(
 
 
 def class_numbers(y: np.ndarray, outputs: Any) -> np.ndarray:
-    """Classes as integers, from integers or from one-hot rows of the shape of the outputs."""
-    return y if y.dtype.kind in "iub" and y.ndim < len(outputs.shape) else y.argmax(-1)
+    """Classes as integers [n], from integers, one column of them, or one-hot rows.
+
+    Raises:
+        ValueError: examples have several labels each.
+    """
+    if y.ndim == 2 and y.shape[1] > 1 and y.shape[1:] == outputs.shape[1:]:
+        return y.argmax(-1)
+    if y.size != len(y):
+        raise ValueError("class_weight needs one label for each example; give weights in the data")
+    return y.reshape(len(y)).astype(np.int32)
 
 
-def translation(data: tuple[str, ...] | None, network: tuple[str, ...] | None) -> np.ndarray | None:
-    """From the data's class numbers to the network's, where both have names that differ."""
+def translated(
+    y: np.ndarray, data: tuple[str, ...] | None, network: tuple[str, ...] | None
+) -> np.ndarray:
+    """Labels of the data, numbers or one-hot rows, as the network numbers its classes.
+
+    Raises:
+        ValueError: the data names a class that the network does not have.
+    """
     if data is None or network is None or tuple(data) == tuple(network):
-        return None
+        return y
     if unknown := [name for name in data if name not in network]:
         raise ValueError(
             f"the data has classes the network does not know: {', '.join(unknown)}; "
             f"it knows {', '.join(network)}"
         )
-    return np.array([network.index(name) for name in data], np.int32)
+    table = np.array([network.index(name) for name in data], np.int32)
+    if y.dtype.kind in "iu" and y.shape[-1:] != (len(data),):
+        return table[y]
+    rows = np.zeros((*y.shape[:-1], len(network)), y.dtype)
+    rows[..., table] = y
+    return rows
 
 
-def classes_of(model: Any, dataset: Dataset, outputs: Any, loss: Any) -> tuple[str, ...] | None:
+def classes_of(model: Any, dataset: Dataset, outputs: Any, form: str) -> tuple[str, ...] | None:
     """The names of the classes: the network's own, the data's, or their numbers.
 
     Raises:
-        ValueError: the model has fewer outputs than the data has classes.
+        ValueError: the model has not as many outputs as the data has classes.
     """
-    count = outputs.shape[-1]
+    count = outputs.shape[-1] if len(outputs.shape) > 1 else 1
     if isinstance(model, Network) and model.classes is not None and len(model.classes) == count:
         return model.classes
-    if dataset.classes is not None:
-        names = tuple(dataset.classes)
-        if losses.output_of(loss) == "softmax" and len(names) > count:
-            raise ValueError(
-                f"the data has {len(names)} classes ({', '.join(names[:8])}), "
-                f"the model {count} outputs; end it in dense({len(names)})"
-            )
-        return names
-    return tuple(map(str, range(count))) if losses.output_of(loss) == "softmax" else None
+    if form == "softmax":
+        wanted = count
+    elif form == "sigmoid":
+        wanted = 2 if count == 1 else count
+    else:
+        return None
+    if dataset.classes is None:
+        return tuple(map(str, range(wanted))) if form == "softmax" or count == 1 else None
+    if len(dataset.classes) != wanted:
+        names = ", ".join(dataset.classes[:8])
+        raise ValueError(
+            f"the data has {len(dataset.classes)} classes ({names}), the model {count} outputs; "
+            f"end it in dense({len(dataset.classes)}), or build it with "
+            f"classes={len(dataset.classes)}"
+        )
+    return tuple(dataset.classes)
 
 
-def output_form(loss: Any, dataset: Dataset) -> str:
+def output_form(loss: Any, dataset: Dataset, outputs: Any) -> str:
     """What turns outputs into predictions: from the loss, or for a loss of the user's own from the
-    targets.
+    targets, which are classes if they are integers where outputs have several numbers.
     """
     form = losses.output_of(loss)
     if form is None:
-        form = "softmax" if np.asarray(dataset[np.arange(1)][1]).dtype.kind in "iub" else "identity"
+        y = np.asarray(dataset[np.arange(1)][1])
+        classes = y.dtype.kind in "iu" and outputs.shape[-1] > 1
+        form = "softmax" if classes and y.ndim == len(outputs.shape) - 1 else "identity"
     return form
 
 
@@ -97,25 +123,22 @@ def class_weights(
     """A weight for each class; "balanced" is n / (classes that occur * count), as in scikit-learn.
 
     Raises:
-        ValueError: a class that does not exist, a negative weight, or another word.
-        TypeError: the data has no labels to count.
+        ValueError: a class that does not exist, a negative weight, or several labels an example.
+        TypeError: neither a mapping nor "balanced", or the data has no labels to count.
     """
     if given is None:
         return None
     if classes is None:
-        raise TypeError("class_weight needs classes, and this loss predicts numbers")
-    if isinstance(given, str):
-        if given != "balanced":
-            raise ValueError(f"class_weight must be a mapping or 'balanced', got {given!r}")
-        if getattr(dataset, "y", None) is None:
+        raise TypeError("class_weight needs one class for each example; weigh the examples instead")
+    if given == "balanced":
+        if dataset.y is None:
             raise TypeError("class_weight='balanced' needs data whose labels are at hand (data.y)")
-        table = translation(dataset.classes, classes)
-        labels = dataset.y if table is None else table[dataset.y]
-        labels = class_numbers(np.asarray(labels), outputs)
-        counts = np.bincount(labels.reshape(-1), minlength=len(classes))
-        present = counts > 0
-        weights = counts.sum() / (present.sum() * np.maximum(counts, 1))
-        return np.where(present, weights, 0).astype(np.float32)
+        labels = class_numbers(translated(dataset.y, dataset.classes, classes), outputs)
+        counts = np.bincount(labels, minlength=len(classes))
+        weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return np.where(counts > 0, weights, 0).astype(np.float32)
+    if not isinstance(given, Mapping):
+        raise TypeError(f"class_weight must be {{class: weight}} or 'balanced', got {given!r:.80}")
     weights = np.ones(len(classes), np.float32)
     for name, weight in given.items():
         number = classes.index(name) if name in classes else name

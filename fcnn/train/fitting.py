@@ -53,6 +53,7 @@ def fit(
     class_weight: Mapping[Any, float] | str | None = None,
     patience: int | None = None,
     monitor: str | None = None,
+    mode: str | None = None,
     callbacks: Sequence[Callback] = (),
     seed: int = 0,
     progress: bool = True,
@@ -87,11 +88,14 @@ def fit(
         augment: ``(key, image) -> image`` for one example, run on the device.
         penalty: ``params -> scalar``, such as ``optimizers.l2(1e-4)``.
         trainable: Which parameters are trained, as a pattern on their paths; the others, and their
-            running statistics, keep every bit.
+            running statistics, keep every bit. All layers run in training mode: what is to run as
+            in evaluation, put into ``frozen``.
         class_weight: ``{class: weight}``, or "balanced" for n / (classes * count).
         patience: Stop after that many epochs without a better value of ``monitor``.
         monitor: The column that says which epoch is best; the validation loss if there is one,
-            else the loss. Columns other than losses and errors count as better when larger.
+            else the loss.
+        mode: Whether the smallest or the largest value of ``monitor`` is the best: "min" or "max".
+            Known for the losses and metrics of fcnn.
         callbacks: Functions that receive a ``Moment`` after each epoch; true ends the run.
         seed: Where all randomness comes from.
         progress: Whether to show the run.
@@ -115,12 +119,12 @@ def fit(
         validation=validation,
         class_weight=class_weight,
         monitor=monitor,
+        mode=mode,
         penalized=penalty is not None,
         seed=seed,
         check=check,
     )
-    optimizer = optimizers.adam() if optimizer is None else optimizer
-    optimizer = optimizers.named(optimizer) if isinstance(optimizer, str) else optimizer
+    optimizer = _optimizer(optimizer)
     ts = start(model, optimizer, jax.random.key(seed), task.x, trainable=trainable)
     step = make_step(
         task.layer,
@@ -135,7 +139,7 @@ def fit(
     def copied() -> Network:  # the next step takes the buffers of ts
         return task.network(*jax.tree.map(jnp.copy, (ts.params, ts.state)))
 
-    history = History(monitor=task.monitor)
+    history = History(monitor=task.monitor, mode=task.mode)
     shown = Progress(epochs, -(-len(task.train) // batch_size), shown=progress)
     shown.say(_introduction(ts, trainable, task))
     for epoch in range(epochs):
@@ -161,6 +165,21 @@ def fit(
             break
     history.last = task.network(ts.params, ts.state)
     return (history.last if patience is None else history.best), history
+
+
+def _optimizer(
+    given: optax.GradientTransformation | str | None,
+) -> optax.GradientTransformation:
+    if given is None:
+        return optimizers.adam()
+    if isinstance(given, str):
+        return optimizers.named(given)
+    if not (hasattr(given, "init") and hasattr(given, "update")):
+        raise TypeError(
+            f"optimizer must be an optax transformation, such as optax.adam(1e-3), or a name; "
+            f"got {given!r:.80}"
+        )
+    return given
 
 
 def _introduction(ts: TrainState, trainable: str, task: Task) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from .. import losses
 from ..core import Network
 from ..extras import require
 from ..tables import html_table, text_table
@@ -19,11 +18,12 @@ class History:
 
     Attributes:
         rows: The rows as dicts, oldest first.
-        monitor: The column that decides which epoch was best (the smallest value, for a loss).
+        monitor: The column that decides which epoch was best.
         best_epoch: The epoch of the best value, counted from 1.
         best: The network of that epoch.
         last: The network of the last epoch.
         stopped: Why the run ended before its last epoch, if it did.
+        mode: Whether the smallest or the largest value of ``monitor`` is the best: "min" or "max".
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -32,6 +32,7 @@ class History:
     best: Network | None = None
     last: Network | None = None
     stopped: str | None = None
+    mode: str = "min"
 
     def record(self, row: dict[str, float], network: Callable[[], Network]) -> bool:
         """Adds the row of an epoch, and keeps the network if it is the best so far.
@@ -42,17 +43,11 @@ class History:
         self.rows.append(row)
         value = self[self.monitor][-1]
         best = None if self.best_epoch is None else self[self.monitor][self.best_epoch - 1]
-        sign = -1 if self.falls else 1
+        sign = -1 if self.mode == "min" else 1
         better = best is None or sign * value > sign * best
         if better:
             self.best_epoch, self.best = row["epoch"], network()
         return better
-
-    @property
-    def falls(self) -> bool:
-        """Whether smaller values of ``monitor`` are better, as for every loss."""
-        column = self.monitor.removeprefix("validation_")
-        return column in ("loss", "penalty", *losses.names())
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,5 +1,7 @@
 """What a run needs, settled and looked at before anything is traced for training."""
 
+import functools
+import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +11,13 @@ import numpy as np
 
 from .. import losses
 from .. import metrics as metric_functions
-from ..core import Layer, Network, spec
+from ..core import Layer, Network, as_layer, spec
 from ..data import Dataset, split
 from .checks import check_ending, check_labels, checked_inputs, first, outputs_of
-from .feeding import class_weights, classes_of, feed, output_form, translation
+from .feeding import class_weights, classes_of, feed, output_form, translated
 from .stepping import Loss
+
+RESERVED = {"loss", "penalty", "weight", "finite", "outputs", "x", "y", "epoch", "seconds", "rate"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,9 @@ class Task:
         metrics: What else is reported, by name.
         classes: The names of the classes, for a classifier.
         weights: A weight for each class, where they differ.
+        output: What turns outputs into predictions.
         monitor: The column of the history that decides.
+        mode: Whether its smallest or largest value is the best: "min" or "max".
     """
 
     layer: Layer
@@ -42,7 +48,9 @@ class Task:
     metrics: dict[str, Loss]
     classes: tuple[str, ...] | None
     weights: np.ndarray | None
+    output: str
     monitor: str
+    mode: str
 
     def batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[dict[str, Any]]:
         """The batches of an epoch of training."""
@@ -63,8 +71,7 @@ class Task:
         example = None
         if isinstance(self.x, jax.ShapeDtypeStruct):
             example = jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)
-        form = output_form(self.loss, self.train)
-        return Network(self.layer, params, state, self.classes, form, example)
+        return Network(self.layer, params, state, self.classes, self.output, example)
 
 
 def prepare(
@@ -76,6 +83,7 @@ def prepare(
     validation: Any,
     class_weight: Mapping[Any, float] | str | None,
     monitor: str | None,
+    mode: str | None,
     penalized: bool,
     seed: int,
     check: bool,
@@ -87,29 +95,34 @@ def prepare(
             or a name that does not exist.
         TypeError: inputs or labels of the wrong type.
     """
+    model = model if isinstance(model, Network) else as_layer(model)
     loss = losses.named(loss) if isinstance(loss, str) else loss
     metrics = _named(metrics, losses.output_of(loss))
     dataset, held_out = _both(model, train, validation, seed, check)
-    columns = ["loss", *metrics, *(["penalty"] if penalized else [])]
-    if held_out is not None:
-        columns += [f"validation_{column}" for column in ("loss", *metrics)]
-    monitor = monitor or ("loss" if held_out is None else "validation_loss")
-    if monitor not in columns:
-        raise ValueError(f"monitor {monitor!r} is no column; there are {', '.join(columns)}")
+    monitor, mode = _monitored(monitor, mode, metrics, penalized, held_out is not None)
 
     x = spec(first(dataset))
     outputs = outputs_of(model, x)
     check_ending(model, loss)
-    classes = classes_of(model, dataset, outputs, loss)
+    form = output_form(loss, dataset, outputs)
+    classes = classes_of(model, dataset, outputs, form)
     for data, what in ((dataset, "train"), (held_out, "validation")):
         if data is not None and data.y is not None:  # else each batch is looked at as it comes
-            table = translation(data.classes, classes)
-            check_labels(data.y if table is None else table[data.y], outputs, loss, what)
-    weights = class_weights(class_weight, dataset, classes, outputs)
-    layer = model.layer if isinstance(model, Network) else model
+            check_labels(translated(data.y, data.classes, classes), outputs, loss, what)
     return Task(
-        layer, dataset, held_out, x, outputs, loss, metrics, classes, weights, monitor
-    )  # fmt: skip
+        layer=model.layer if isinstance(model, Network) else model,
+        train=dataset,
+        held_out=held_out,
+        x=x,
+        outputs=outputs,
+        loss=loss,
+        metrics=metrics,
+        classes=classes,
+        weights=class_weights(class_weight, dataset, classes, outputs),
+        output=form,
+        monitor=monitor,
+        mode=mode,
+    )
 
 
 def check_counts(**counts: int | None) -> None:
@@ -128,11 +141,42 @@ def _named(metrics: Any, form: str | None) -> dict[str, Loss]:
         return dict(metrics)
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
-    functions = [metric_functions.named(m) if isinstance(m, str) else m for m in metrics]
-    named = {getattr(fn, "__name__", f"metric{i}"): fn for i, fn in enumerate(functions, 1)}
-    if len(named) < len(functions):
-        raise ValueError("two metrics have one name; give them as {name: function}")
+    named: dict[str, Loss] = {}
+    for metric in metrics:
+        function = metric_functions.named(metric) if isinstance(metric, str) else metric
+        plain = function.func if isinstance(function, functools.partial) else function
+        name = getattr(plain, "__name__", type(plain).__name__).strip("<>")
+        if name in named:
+            raise ValueError(f"two metrics are called {name}; give them as {{name: function}}")
+        named[name] = function
     return named
+
+
+def _monitored(
+    monitor: str | None,
+    mode: str | None,
+    metrics: dict[str, Loss],
+    penalized: bool,
+    validated: bool,
+) -> tuple[str, str]:
+    """The column that decides which epoch is best, and in which direction."""
+    if taken := RESERVED & metrics.keys():
+        raise ValueError(f"a metric cannot be called {', '.join(sorted(taken))}")
+    columns = ["loss", *metrics, *(["penalty"] if penalized else [])]
+    if validated:
+        columns += [f"validation_{column}" for column in ("loss", *metrics)]
+    monitor = monitor or ("validation_loss" if validated else "loss")
+    if monitor not in columns:
+        raise ValueError(f"monitor {monitor!r} is no column; there are {', '.join(columns)}")
+    if mode is None:
+        name = monitor.removeprefix("validation_")
+        if name in ("loss", "penalty") or metrics.get(name) in losses.OUTPUTS:
+            return monitor, "min"
+        if name in metric_functions.names() or name.startswith("top_"):
+            return monitor, "max"
+    if mode not in ("min", "max"):
+        raise ValueError(f"is a larger {monitor} better? mode must be 'min' or 'max', got {mode!r}")
+    return monitor, mode
 
 
 def _both(model: Any, train: Any, validation: Any, seed: int, check: bool) -> tuple[Any, Any]:
@@ -140,8 +184,8 @@ def _both(model: Any, train: Any, validation: Any, seed: int, check: bool) -> tu
     train = checked_inputs(train, model, "train", deep=check)
     if validation is None:
         return train, None
-    if isinstance(validation, float):
-        return split(train, validation, seed=seed)
+    if isinstance(validation, numbers.Real):
+        return split(train, float(validation), seed=seed)
     held_out = checked_inputs(validation, model, "validation", deep=check)
     here, there = (jax.tree.map(lambda x: x.shape[1:], first(data)) for data in (train, held_out))
     if here != there:

@@ -53,7 +53,9 @@ class Progress:
         width = len(str(self.epochs))
         with bar:
             task = bar.add_task(
-                f"epoch {epoch:{width}}/{self.epochs}", total=self.steps, status="compiling"
+                f"epoch {epoch:{width}}/{self.epochs}",
+                total=self.steps,
+                status="compiling" if epoch == 1 else "",
             )
             yield Epoch(bar, task)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax import random
 
-from ..core import Layer, Network, Params, State, spec, trees
+from ..core import Layer, Network, Params, State, as_layer, spec, trees
 
 
 @jax.tree_util.register_dataclass
@@ -52,12 +52,13 @@ def start(
         ValueError: the pattern matches no parameter, or a layer comes without ``x``.
     """
     init_key, run_key = random.split(key)
+    model = model if isinstance(model, Network) else as_layer(model)
     if isinstance(model, Network):
         params, state = jax.tree.map(jnp.array, (model.params, model.state))  # steps donate theirs
     elif x is None:
         raise ValueError("a layer needs x, inputs or their shapes, to draw its values")
     else:
-        params, state = jax.jit(lambda key: model.init(key, spec(x)))(init_key)
+        params, state = model.init(init_key, spec(x))
     opt_state = only(optimizer, trainable).init(params)
     check_pattern(trainable, params)
     return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32), run_key)

@@ -10,7 +10,7 @@ import optax
 from jax import random
 
 from .. import losses
-from ..core import Layer, Network, trees
+from ..core import Layer, Network, as_layer, trees
 from .state import TrainState, only
 
 Batch = Mapping[str, Any]
@@ -63,7 +63,7 @@ def make_step(
         The step. Its metrics are scalars: ``loss``, ``weight`` (the sum), ``finite``, those asked
         for, and ``penalty`` where there is one.
     """
-    layer = model.layer if isinstance(model, Network) else model
+    layer = model.layer if isinstance(model, Network) else as_layer(model)
     optimizer = only(optimizer, trainable)
     metrics = dict(metrics or {})
 
@@ -75,9 +75,10 @@ def make_step(
             x = jax.vmap(augment)(keys, x)
         outputs, state = layer.apply(params, ts.state, x, train=True, key=key)
         values = {
-            name: weighted_mean(metric(outputs, y), weight) for name, metric in metrics.items()
+            name: weighted_mean(each(name, metric, outputs, y), weight)
+            for name, metric in metrics.items()
         }
-        values["loss"] = total = weighted_mean(loss(outputs, y), weight)
+        values["loss"] = total = weighted_mean(each("loss", loss, outputs, y), weight)
         values["weight"] = jnp.float32(len(x)) if weight is None else weight.sum()
         if penalty is not None:
             values["penalty"] = penalty(params)
@@ -100,6 +101,21 @@ def make_step(
         return TrainState(params, state, opt_state, ts.step + 1, ts.key), values
 
     return step
+
+
+def each(name: str, function: Loss, outputs: Any, targets: Any) -> jax.Array:
+    """A loss or a metric of every example, ``[n]``.
+
+    Raises:
+        ValueError: it gives another shape, which weights would multiply the wrong way.
+    """
+    values, n = function(outputs, targets), len(jax.tree.leaves(outputs)[0])
+    if jnp.shape(values) != (n,):
+        raise ValueError(
+            f"{name} must give one number for each of {n} examples, ({n},), "
+            f"and gives {jnp.shape(values)}; take the mean over the other axes"
+        )
+    return values
 
 
 def weighted_mean(values: jax.Array, weight: jax.Array | None) -> jax.Array:

@@ -5,7 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fcnn.core import build, cast, frozen, function, identity, layer, repeat, residual, serial
+from fcnn.core import (
+    build,
+    cast,
+    concat,
+    frozen,
+    function,
+    identity,
+    layer,
+    recipes,
+    repeat,
+    residual,
+    serial,
+)
 from fcnn.core.recipes import as_data
 
 from .parts import linear
@@ -99,7 +111,10 @@ def test_a_cell_that_is_run_twice_registers_its_layer_anew():
     )
 
 
-def test_two_modules_cannot_share_a_name():
+def test_two_modules_cannot_share_a_name(monkeypatch):
+    for registry in ("_FUNCTIONS", "_NAMES"):  # what is entered here is gone afterwards
+        monkeypatch.setattr(recipes, registry, dict(getattr(recipes, registry)))
+
     def first(x):
         return x
 
@@ -134,3 +149,67 @@ def test_a_constructor_must_return_a_layer():
 def test_what_is_no_recipe_is_refused(data, message):
     with pytest.raises(ValueError, match=message):
         build(data)
+
+
+def test_recipes_are_equal_where_the_constructor_receives_the_same():
+    assert repeat(linear(4), 2).recipe == repeat(n=2, body=linear(features=4)).recipe
+    assert residual(identity).recipe == residual(identity, skip=identity).recipe
+    assert residual(identity).recipe != residual(identity, skip=jnp.tanh).made_by
+    assert concat(identity).recipe == concat(identity, axis=-1).recipe
+    assert concat(identity).recipe != concat(identity, axis=1).recipe
+    assert serial(linear(4)).recipe != serial(linear(5)).recipe
+    assert linear(4).recipe != "linear(4)"
+
+
+def test_the_order_of_named_layers_is_part_of_a_recipe():
+    a, b = linear(4), cast("float32")
+    assert serial(a=a, b=b).recipe == serial(a=a, b=b).recipe
+    assert serial(a=a, b=b).recipe != serial(b=b, a=a).recipe
+
+
+def test_equal_recipes_have_equal_hashes():
+    @layer(name="test:mapped")
+    def mapped(options, rates=(0.5,)):
+        return serial(identity)
+
+    recipes = {mapped({"a": [1, 2]}).recipe, mapped({"a": (1, 2)}, rates=[0.5]).recipe}
+    assert len(recipes) == 1
+    assert len({*recipes, mapped({"a": (1, 3)}).recipe}) == 2
+
+
+def test_defaults_are_stored_so_that_a_later_change_alters_no_file():
+    def scaled(features, scale=2.0, *, activation=identity):
+        return serial(linear(features), lambda x: x * scale, activation)
+
+    before = layer(scaled, name="test:scaled")(1).recipe.to_json()
+    assert before == {
+        "call": "test:scaled",
+        "args": [1],
+        "options": {"scale": 2.0, "activation": {"function": "identity"}},
+    }
+    scaled.__defaults__ = (3.0,)
+    layer(scaled, name="test:scaled")
+    again = build(before)
+    assert repr(again) == "scaled(1, scale=2.0)"
+    x = jnp.ones((1, 2))
+    params, state = again.init(jax.random.key(0), x)
+    expected = 2 * x @ params["linear1"]["kernel"]
+    np.testing.assert_allclose(again.apply(params, state, x)[0], expected, rtol=1e-6)
+
+
+def test_a_default_that_is_no_data_is_left_to_the_constructor():
+    @layer(name="test:private")
+    def private(features, activation=lambda x: -x, *more):
+        return serial(linear(features), activation, *more)
+
+    recipe = private(3).recipe
+    assert recipe.to_json() == {"call": "test:private", "args": [3], "options": {}}
+    assert build(recipe).recipe == recipe
+
+
+def test_a_layer_from_json_prints_as_briefly_as_it_was_written():
+    text = (
+        "serial(linear(4), residual(identity), repeat(cast('float32'), 2), last=concat(identity))"
+    )
+    model = eval(text, {**NAMES, "linear": linear, "concat": concat})  # noqa: S307
+    assert repr(build(json.loads(json.dumps(model.recipe.to_json())))) == text

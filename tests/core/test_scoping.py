@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fcnn.core import capture, nudge, remat, repeat, serial, visits, wire
+from fcnn.core import Layer, capture, nudge, remat, repeat, serial, visits, wire
 
 from .parts import linear, noise
 
@@ -110,3 +110,62 @@ def test_names_reach_the_compiled_program():
     params, state = model.init(jax.random.key(0), X)
     text = jax.jit(model.apply).lower(params, state, X).as_text(debug_info=True)
     assert "stem/mix" in text
+
+
+@pytest.mark.parametrize("wrap", [capture, visits, lambda fn: nudge(fn, "linear1")])
+def test_a_jitted_function_is_refused(wrap):
+    with pytest.raises(TypeError, match="takes the plain function"):
+        wrap(jax.jit(serial(linear(4)).apply))
+
+
+def test_a_refused_capture_says_what_to_write():
+    with pytest.raises(TypeError, match=r"write jax.jit\(capture\(f\)\)"):
+        capture(jax.jit(serial(linear(4)).apply))
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.checkpoint])
+def test_what_runs_inside_a_jit_stays_inside_and_its_cache_stays_clean(transform):
+    inner = serial(linear(4))
+    model = serial(linear(3), inside=Layer(inner.init, transform(inner.apply)))
+    params, state = model.init(jax.random.key(0), X)
+    with pytest.raises(ValueError, match="'inside/linear1'; there are linear1, inside"):
+        nudge(model.apply, "inside/linear1")(100.0, params, state, X)
+    (y, _), first = capture(model.apply)(params, state, X)
+    _, again = capture(model.apply)(params, state, X)
+    assert list(first) == list(again) == ["linear1", "inside"]
+    expected = X
+    for kernel in (params["linear1"]["kernel"], params["inside"]["linear1"]["kernel"]):
+        expected = expected @ kernel  # biases start at zero
+    np.testing.assert_allclose(y, expected, rtol=1e-5)
+    np.testing.assert_allclose(model.apply(params, state, X)[0], expected, rtol=1e-5)
+
+
+def test_a_child_inside_a_scan_or_vmap_of_the_forward_function_is_not_captured():
+    def forward(f, x):
+        x = jax.vmap(f.each)(f.first(x))
+        return jax.lax.scan(lambda x, _: (f.again(x), None), x, length=2)[0]
+
+    model = wire(forward, first=linear(3), each=linear(3), again=linear(3))
+    params, state = model.init(jax.random.key(0), X)
+    _, outputs = jax.jit(capture(model.apply))(params, state, X)
+    assert list(outputs) == ["first"]
+
+
+def test_captures_around_and_inside_a_nudge_see_what_is_added():
+    model = serial(linear(4), jnp.tanh)
+    params, state = model.init(jax.random.key(0), X)
+    plain = capture(model.apply)(params, state, X)[1]["linear1"]
+    around = capture(nudge(model.apply, "linear1"))(1.0, params, state, X)
+    inside = nudge(capture(model.apply), "linear1")(1.0, params, state, X)
+    for (y, _), outputs in (around, inside):
+        np.testing.assert_allclose(outputs["linear1"], plain + 1, rtol=1e-6)
+        np.testing.assert_allclose(y, jnp.tanh(plain + 1), rtol=1e-6)
+
+
+def test_nudges_add_up():
+    model = serial(linear(4), jnp.tanh)
+    params, state = model.init(jax.random.key(0), X)
+    twice = nudge(nudge(model.apply, "linear1"), "tanh1")  # the outer delta comes first
+    y, _ = twice(10.0, 1.0, params, state, X)
+    inner = capture(model.apply)(params, state, X)[1]["linear1"]
+    np.testing.assert_allclose(y, jnp.tanh(inner + 1) + 10, rtol=1e-6)

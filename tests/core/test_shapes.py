@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from fcnn.core import out_spec, repeat, serial, spec
 
@@ -25,3 +26,37 @@ def test_out_spec_computes_nothing():
     y = out_spec(serial(linear(4), note, noise(), repeat(linear(4), 3)), x)
     assert y.shape == (1000, 1000, 4)
     assert not ran
+
+
+def test_spec_keeps_keys_as_they_are():
+    keys = jax.random.split(jax.random.key(0), 3)
+    assert spec(keys) == jax.ShapeDtypeStruct((3,), keys.dtype)
+    draw = serial(lambda key: jax.random.fold_in(key, 1), lambda key: jax.random.normal(key, (5,)))
+    assert out_spec(draw, keys[0]).shape == (5,)
+
+
+def test_out_spec_follows_the_settings_that_decide_dtypes():
+    def halves(x):
+        return x.astype(float) / 2
+
+    layer = serial(halves)
+    x = jax.ShapeDtypeStruct((2,), jnp.int32)
+    assert out_spec(layer, x).dtype == jnp.float32
+    with jax.enable_x64(True):
+        assert out_spec(layer, x).dtype == jnp.float64
+    mixed = serial(lambda x: x + x.astype(jnp.bfloat16))
+    x = jax.ShapeDtypeStruct((2,), jnp.float32)
+    assert out_spec(mixed, x).dtype == jnp.float32
+    with (
+        jax.numpy_dtype_promotion("strict"),
+        pytest.raises(ValueError, match="no available implicit"),
+    ):
+        out_spec(mixed, x)
+
+
+def test_out_spec_can_ask_for_parameters_made_for_another_input():
+    x, wide = (jax.ShapeDtypeStruct((2, n), jnp.float32) for n in (3, 5))
+    batch = jax.ShapeDtypeStruct((7, 3), jnp.float32)
+    assert out_spec(linear(4), batch, made_for=x).shape == (7, 4)
+    with pytest.raises(TypeError, match="dot_general"):
+        out_spec(linear(4), wide, made_for=x)

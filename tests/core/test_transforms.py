@@ -37,7 +37,7 @@ def test_repeat_refuses_a_body_that_changes_the_shape():
         repeat(linear(4), 2).init(KEY, X)
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5])
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
 def test_repeat_refuses_a_count_below_one(n):
     with pytest.raises(ValueError, match="n must be a positive integer"):
         repeat(linear(3), n)
@@ -83,3 +83,22 @@ def test_cast_sets_the_precision_of_what_follows():
 def test_cast_refuses_what_is_no_dtype():
     with pytest.raises(TypeError, match="float33"):
         cast("float33")
+
+
+def test_plain_functions_can_be_transformed():
+    for layer in (repeat(jnp.tanh, 1), remat(jnp.tanh), frozen(jnp.tanh)):
+        params, state = layer.init(KEY, X)
+        assert (params, state) == ({}, {})
+        np.testing.assert_allclose(layer.apply(params, state, X)[0], jnp.tanh(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("transform", [remat, frozen, lambda body: repeat(body, 2)])
+def test_a_constructor_that_was_not_called_cannot_be_transformed(transform):
+    with pytest.raises(TypeError, match="has to be called"):
+        transform(linear)
+
+
+def test_a_count_may_be_an_integer_of_numpy():
+    layer = repeat(linear(3), n=np.int64(2))
+    assert layer.init(KEY, X)[0]["kernel"].shape == (2, 3, 3)
+    assert repr(layer) == "repeat(linear(3), n=2)"

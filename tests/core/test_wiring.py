@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fcnn.core import out_spec, serial, trees, wire
+from fcnn.core import Layer, out_spec, serial, trees, wire
 
 from .parts import counter, linear, noise
 
@@ -127,3 +127,45 @@ def test_parameters_can_be_sixteen_deep():
     params, state = model.init(KEY, X)
     assert next(iter(trees.flat(params))) == "a/" * 16 + "bias"
     assert model.apply(params, state, X)[0].shape == (2, 3)
+
+
+def test_a_second_call_is_checked_with_the_parameters_of_the_first():
+    model = serial(stem=wire(lambda f, x: f.a(f.a(x)), a=linear(4)))
+    with pytest.raises(TypeError) as caught:
+        model.init(KEY, X)
+    assert "in layer stem/a (linear, input float32[2,4])" in caught.value.__notes__
+
+
+def test_a_second_call_may_have_another_batch():
+    model = wire(lambda f, x: f.a(x).sum() + f.a(x[:1]).sum(), a=linear(4))
+    params, state = model.init(KEY, X)
+    y, _ = model.apply(params, state, X)
+    np.testing.assert_allclose(y, 3 * (X[0] @ params["a"]["kernel"]).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("transform", [jax.vmap, jax.jit, jax.checkpoint])
+def test_a_state_cannot_be_updated_inside_a_transformation(transform):
+    model = wire(lambda f, x: transform(f.count)(x), count=counter())
+    params, state = model.init(KEY, X)
+    with pytest.raises(ValueError, match="count updates its state: call it from the forward"):
+        model.apply(params, state, X, train=True)
+
+
+def test_a_child_that_only_reads_its_state_may_run_inside_a_transformation():
+    def shift():
+        def apply(params, state, x, *, train=False, key=None):
+            return x + state["mean"], state
+
+        return Layer(lambda key, x: ({}, {"mean": jnp.full(x.shape[-1], 2.0)}), apply)
+
+    model = wire(lambda f, x: jax.jit(jax.vmap(f.shift))(x), shift=shift())
+    params, state = model.init(KEY, X)
+    y, after = model.apply(params, state, X, train=True)
+    np.testing.assert_array_equal(y, X + 2)
+    assert after["shift"]["mean"] is state["shift"]["mean"]
+
+
+def test_an_unknown_child_lists_the_children():
+    model = wire(lambda f, x: f.secnd(f.first(x)), first=linear(3), second=linear(3))
+    with pytest.raises(AttributeError, match="no child is called 'secnd'; there are first, second"):
+        model.init(KEY, X)

@@ -53,8 +53,9 @@ def test_shapes_that_do_not_suit_are_refused_by_init():
 
 def test_options_that_suit_no_input_are_refused_when_the_layer_is_made():
     for make, text in (
-        (lambda: reshape(-1, -1), "one of them may be -1"),
-        (lambda: reshape(0, 3), "sides must be positive"),
+        (lambda: reshape(-1, -1), "one side may be -1, the rest"),
+        (lambda: reshape(0, 3), "side 1 must be a positive integer, got 0"),
+        (lambda: reshape(-1, 2.5), "side 2 must be a positive integer, got 2.5"),
         (lambda: zero_pad("same"), "padding must be in numbers, got 'same'"),
         (lambda: crop("same"), "cropping must be in numbers"),
         (lambda: zero_pad(-1), "none negative; got -1"),

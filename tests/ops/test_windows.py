@@ -67,13 +67,13 @@ def test_paddings_that_suit_no_input_are_refused(padding):
         check(padding=padding)
 
 
-@pytest.mark.parametrize("side", [0, -1, 1.0, "3", (), (3, 0), None])
+@pytest.mark.parametrize("side", [0, -1, 1.0, "3", (), (3, 0), (3, True), True, None])
 def test_sides_are_positive_integers(side):
     with pytest.raises(ValueError, match="stride must be a positive integer"):
         check(stride=side)
 
 
-@pytest.mark.parametrize("number", [0, 2.0, (2,), None])
+@pytest.mark.parametrize("number", [0, 2.0, (2,), None, True, np.True_, np.float32(2), "2"])
 def test_numbers_are_positive_integers(number):
     with pytest.raises(ValueError, match="features must be a positive integer, got"):
         positive(features=number)

@@ -36,6 +36,7 @@ from fcnn.layers import (
     rms_norm,
     separable_conv,
     squeeze_excite,
+    weight_standardized,
     zero_pad,
 )
 
@@ -56,6 +57,20 @@ def in_training(layer):
         return tuple(ys), state
 
     return Layer(lambda key, xs: layer.init(key, xs[0]), apply, layer.made_by)
+
+
+def standardized(run):
+    """torch's layer on a kernel standardised as timm does it: a batch norm of its features."""
+
+    def on_standardized(torch, values, x):
+        kernel = values["kernel"].movedim(-1, 0)
+        rows = torch.nn.functional.batch_norm(
+            kernel.flatten(1)[None], None, None, training=True, eps=1e-6
+        )
+        kernel = rows.reshape(kernel.shape).movedim(0, -1)
+        return run(torch, {**values, "kernel": kernel}, x)
+
+    return on_standardized
 
 
 STEPS = (numbers(2, 3, 3, 2), numbers(2, 3, 3, 2, scale=2), numbers(2, 3, 3, 2))
@@ -171,6 +186,12 @@ LINEAR = [
         separable_conv(3, 3, 2, padding=1),
         IMAGE,
         theirs.separable(2, 3, 3, 2, padding=1),
+    ),
+    case(
+        "weight_standardized",
+        weight_standardized(conv(3)),
+        IMAGE,
+        standardized(module("Conv2d", 2, 3, 3, padding="same")),
     ),
     case("squeeze_excite", squeeze_excite(2), WIDE, theirs.squeeze_excite),
     case("embedding", embedding(5, 3), integers(5, 2, 6), module("Embedding", 5, 3)),

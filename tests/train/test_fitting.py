@@ -253,3 +253,100 @@ def test_the_run_is_shown_on_standard_error(capsys):
     assert out == ""
     assert "235 parameters to train, on 60 examples; 12 held out" in err
     assert "epoch 2/2  loss " in err
+
+
+@pytest.mark.parametrize(
+    "loss", [lambda o, t: (o - t) ** 2, lambda o, t: ((o - t) ** 2).mean()], ids=["[n, 1]", "[]"]
+)
+def test_a_loss_that_gives_no_number_per_example_is_refused(loss):
+    x, y = line()
+    with pytest.raises(ValueError, match="loss must give one number for each of 32 examples"):
+        fit(serial(dense(1)), (x, y[:, None]), loss=loss)
+    network, _ = fit(serial(dense(1)), (x, y), loss="squared_error", epochs=1)
+    with pytest.raises(ValueError, match="loss must give one number"):
+        fcnn.evaluate(network, (x, y[:, None]), loss=loss)
+
+
+def test_a_loss_of_ones_own_on_integers_still_predicts_numbers():
+    x, y = line()
+    network, _ = fit(serial(dense(1)), (x, y.astype(int)), loss=lambda o, t: (o[:, 0] - t) ** 2)
+    assert network.output == "identity"
+    own = fit(small(), bands(), loss=lambda o, t: losses.cross_entropy(o, t) ** 2, epochs=1)[0]
+    assert own.output == "softmax"
+    assert own.classes == ("top", "middle", "bottom")
+
+
+def test_outputs_and_classes_are_as_many():
+    with pytest.raises(ValueError, match=r"the data has 3 classes .*the model 5 outputs"):
+        fit(small(5), bands())
+
+
+@pytest.mark.parametrize("loss", ["poisson", "hinge", "squared_error", "binary_cross_entropy"])
+def test_every_form_of_output_is_predicted_and_evaluated(loss):
+    x, y = line(32)
+    targets = {
+        "poisson": np.abs(y),
+        "hinge": (y > 0).astype(int),
+        "squared_error": y,
+        "binary_cross_entropy": y > 0,
+    }[loss]
+    outputs = 2 if loss == "hinge" else 1
+    network, _ = fit(serial(dense(outputs)), (x, targets), loss=loss, epochs=1)
+    assert fcnn.predict(network, x).shape == (32, outputs)
+    assert np.isfinite(fcnn.evaluate(network, (x, targets)).loss)
+    if loss == "poisson":
+        assert (fcnn.predict(network, x) > 0).all()
+
+
+def test_labels_of_two_classes_may_be_true_and_false():
+    data = bands(30)
+    options = {"loss": "binary_cross_entropy", "class_weight": "balanced", "epochs": 1}
+    network, _ = fit(serial(flatten, dense(1)), (data.x, data.y > 0), **options)
+    assert network.classes == ("0", "1")
+    assert fcnn.evaluate(network, (data.x, data.y > 0)).n == 30
+
+
+def test_labels_of_several_kinds_at_once_are_reported_as_decisions():
+    data = bands(30)
+    y = np.stack([data.y > 0, data.y > 1], 1).astype(np.float32)
+    several = fcnn.data.arrays(data.x, y, classes=["not top", "bottom"])
+    network, _ = fit(serial(flatten, dense(2)), several, loss="binary_cross_entropy", epochs=20)
+    report = fcnn.evaluate(network, several)
+    assert [row.name for row in report.per_class] == ["0", "1"]
+    assert report.accuracy > 0.9
+
+
+def test_the_direction_of_an_unknown_metric_has_to_be_said():
+    x, y = line()
+    options = {"loss": "squared_error", "metrics": {"mine": losses.log_cosh}}
+    own = {"metrics": {"mine": lambda o, t: abs(o[:, 0] - t)}, "loss": "squared_error"}
+    _, history = fit(serial(dense(1)), (x, y), monitor="mine", **options)
+    assert history.mode == "min"
+    with pytest.raises(ValueError, match="is a larger mine better"):
+        fit(serial(dense(1)), (x, y), monitor="mine", **own)
+    _, history = fit(serial(dense(1)), (x, y), monitor="mine", mode="max", **own)
+    assert history.best_epoch == 1 + int(np.argmax(history["mine"]))
+
+
+def test_one_hot_labels_are_counted_as_the_network_counts_its_classes():
+    data = bands(30)
+    network, _ = fit(small(), data, epochs=15)
+    order = ["bottom", "top", "middle"]
+    rows = np.eye(3, dtype=np.float32)[data.y][:, [2, 0, 1]]
+    report = fcnn.evaluate(network, fcnn.data.arrays(data.x, rows, classes=order))
+    assert report.accuracy == fcnn.evaluate(network, data).accuracy > 0.9
+
+
+def test_a_single_example_is_told_from_a_batch():
+    network, _ = fit(small(), bands(), epochs=1)
+    with pytest.raises(ValueError, match=r"for a single example write x\[None\]"):
+        fcnn.predict(network, bands(2).x[0])
+
+
+def test_layers_and_functions_are_no_networks():
+    with pytest.raises(TypeError, match="predict takes a Network, as fit returns it"):
+        fcnn.predict(small(), bands().x)
+    with pytest.raises(TypeError, match=r"conv makes layers and has to be called"):
+        fit(fcnn.conv, bands())
+    with pytest.raises(TypeError, match="expected a layer or a function"):
+        fit([small()], bands())

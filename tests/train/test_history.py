@@ -14,9 +14,9 @@ def rows(*losses):
     ]
 
 
-def recorded(monitor, column, values):
+def recorded(monitor, column, values, mode="min"):
     """The history of such values, with the epoch number in the place of a network."""
-    history = History(monitor=monitor)
+    history = History(monitor=monitor, mode=mode)
     for epoch, value in enumerate(values, 1):
         history.record({"epoch": epoch, column: value}, lambda epoch=epoch: epoch)
     return history
@@ -27,9 +27,9 @@ def test_the_best_epoch_is_the_lowest_loss_and_the_first_of_equals():
     assert (history.best_epoch, history.best) == (2, 2)
 
 
-def test_the_best_epoch_of_a_metric_is_the_highest():
-    assert recorded("accuracy", "accuracy", [0.1, 0.9, 0.5]).best_epoch == 2
-    assert recorded("squared_error", "squared_error", [0.1, 0.9, 0.05]).best_epoch == 3
+def test_the_best_epoch_is_the_highest_where_larger_is_better():
+    assert recorded("accuracy", "accuracy", [0.1, 0.9, 0.5], mode="max").best_epoch == 2
+    assert recorded("accuracy", "accuracy", [0.1, 0.9, 0.5], mode="min").best_epoch == 1
 
 
 def test_a_network_is_kept_only_when_it_is_better():
