@@ -94,11 +94,9 @@ class Epoch:
         if now - self.last < Progress.interval and self.done > 1:
             return
         self.last = now
-        shown = [
-            f"{name} {float(metrics[name]):.4f}"
-            for name in metrics
-            if name not in ("weight", "finite")
-        ]
+        names = [name for name in metrics if name not in ("weight", "finite")]
+        names.sort(key=lambda name: (name != "loss", name))
+        shown = [f"{name} {float(metrics[name]):.4f}" for name in names]
         rate = self.examples / (time.perf_counter() - self.begun)
         status = "  ".join([*shown, f"{rate:,.0f} examples/s"])
         self.bar.update(self.task, completed=self.done, status=status)
