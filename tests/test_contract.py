@@ -111,8 +111,7 @@ def assert_close(a, b):
     assert jax.tree.structure(a) == jax.tree.structure(b)
     for one, two in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         one, two = np.asarray(one, np.float64), np.asarray(two, np.float64)
-        scale = max(1, np.abs(two).max(initial=0))  # a deep network at random values is large
-        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5 * scale)
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5)
 
 
 def assert_equal(a, b):
@@ -164,7 +163,13 @@ def test_the_state_keeps_its_structure_shapes_and_dtypes(row):
 def test_jit_computes_what_eager_computes(row):
     layer, params, state, x = case(row)
     y, after = layer.apply(params, state, x)
-    assert_close(outputs(row)["y"], y)
+    if (
+        row in SLOW_MODELS
+    ):  # fresh values blow up with depth, to millions: numbers beside zero cancel
+        scale = np.abs(y).max()
+        np.testing.assert_allclose(outputs(row)["y"] / scale, y / scale, rtol=0, atol=3e-6)
+    else:
+        assert_close(outputs(row)["y"], y)
     assert_equal(after, state)
 
 
