@@ -25,7 +25,7 @@ ALLOWED = {
     "models": {"core", "layers"},
     "optimizers": {"core"},
     "data": set(),
-    "summaries": {"core", "tables"},
+    "summaries": {"core", "ops", "tables"},
     "explain": {"core", "ops"},
     "store": {"core", "models"},
     "train": {"core", "losses", "metrics", "optimizers", "data", "store", "tables"},

@@ -77,22 +77,24 @@ def batch_norm(
         numbers = wide(x)
         if not train:
             mean, var = (state[name].astype(numbers.dtype) for name in ("mean", "var"))
-            y = (numbers - mean) * lax.rsqrt(var + eps)
-            return affine(params, y).astype(x.dtype), state
+            factor, offset = _factors(params, numbers)
+            y = (numbers - mean) * (factor * lax.rsqrt(var + eps)) + offset
+            return y.astype(x.dtype), state
         n = math.prod(x.shape[:-1])
         if n < 2:
             raise ValueError(
                 f"{here('batch_norm')} cannot train on fewer than two values per channel, the "
                 f"input has shape {x.shape}; give it a larger batch"
             )
-        y, mean, var = standardize(numbers, tuple(range(x.ndim - 1)), eps)
+        axes = tuple(range(x.ndim - 1))
+        y, mean, var = normalize(numbers, *_factors(params, numbers), axes, eps)
         seen = {"mean": mean, "var": var * (n / (n - 1)) if unbiased else var}
 
         def follow(old, new):
             return momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
 
         state = {name: follow(state[name], new) for name, new in seen.items()}
-        return affine(params, y).astype(x.dtype), state
+        return y.astype(x.dtype), state
 
     return Layer(init, apply)
 
@@ -170,8 +172,9 @@ def instance_norm(eps: float = 1e-5, *, scale: bool = True, bias: bool = True) -
     def apply(params, x):
         x = jnp.asarray(x)
         check_channels("instance_norm", x, params)
-        y, _, _ = standardize(wide(x), positions(x), eps)
-        return affine(params, y).astype(x.dtype)
+        numbers = wide(x)
+        y, _, _ = normalize(numbers, *_factors(params, numbers), positions(x), eps)
+        return y.astype(x.dtype)
 
     return stateless(init, apply)
 
@@ -200,6 +203,43 @@ def rms_norm(eps: float = 1e-6, *, scale: bool = True) -> Layer:
 
 def _start(x: Any, scale: bool, bias: bool) -> dict[str, jax.Array]:
     return ({"scale": ones(x)} if scale else {}) | ({"bias": zeros(x)} if bias else {})
+
+
+def _factors(params: dict[str, jax.Array], x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Scale and bias in the dtype of ``x``, also where they are left out."""
+    scale, bias = params.get("scale", ones(x)), params.get("bias", zeros(x))
+    return scale.astype(x.dtype), bias.astype(x.dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+def normalize(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, axes: tuple[int, ...], eps: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """``standardize``, then ``scale`` and ``bias``, which are the same all along ``axes``."""
+    mean = means(x, axes)
+    var = means(jnp.square(x - mean), axes)
+    return _centred(x, mean) * (scale * lax.rsqrt(var + eps)) + bias, mean, var
+
+
+@normalize.defjvp
+def _normalize_jvp(axes, eps, primals, tangents):
+    # What the statistics, the scale and the bias add is one factor and one offset for each mean.
+    # Transposed, that is two sums over the data, from which all the gradients follow.
+    x, scale, bias = primals
+    t, scale_t, bias_t = tangents
+    y, mean, var = normalize(x, scale, bias, axes, eps)
+    inverse = lax.rsqrt(var + eps)
+    along, shift = means(_centred(x, mean) * t, axes), means(t, axes)
+    factor = inverse * scale_t - scale * inverse**3 * along
+    offset = bias_t - scale * inverse * shift
+    dy = scale * inverse * t + _centred(x, mean) * factor + offset
+    return (y, mean, var), (dy, shift, 2 * along)
+
+
+def _centred(x, mean):
+    # The barrier keeps apart what looks equal: XLA computes a difference within the sum or the pass
+    # that uses it, but writes it to memory, and reads it again, where it finds several uses.
+    return x - lax.optimization_barrier(mean)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))

@@ -2,6 +2,7 @@
 
 from .convolution import conv as conv
 from .convolution import conv_transpose as conv_transpose
+from .lowerings import lowering as lowering
 from .pooling import adaptive_avg_pool as adaptive_avg_pool
 from .pooling import adaptive_max_pool as adaptive_max_pool
 from .pooling import avg_pool as avg_pool

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from . import native, trilinear
+from .geometry import geometry
+from .lowerings import native as asked_native
 from .windows import (
     Padding,
     Sides,
@@ -62,17 +64,10 @@ def conv(
     pads = at.pads
     if padding_mode != "zeros":
         x, pads = pad(x, pads, padding_mode), [(0, 0)] * len(size)
-    if groups == 1 and set(at.window) == {1} and not any(map(any, pads)):
-        return _pointwise(x, kernel, at.stride)
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        at.stride,
-        pads,
-        rhs_dilation=at.dilation,
-        dimension_numbers=_dimension_numbers(len(size)),
-        feature_group_count=groups,
-    )
+    before = [before for before, _ in pads]
+    where = geometry(x.shape[1:-1], at.window, at.stride, at.dilation, before, at.count, groups)
+    run = native.output if asked_native() else trilinear.output
+    return run(x, kernel, where)
 
 
 def conv_transpose(
@@ -138,20 +133,9 @@ def conv_transpose(
         ]
     advice = "use padding='same', smaller numbers, or a larger kernel"
     refuse_empty(out, size, kernel.shape[:-2], dilation, padding, f"{what}: kernel", advice)
-    pads = [
-        (k - 1 - b, m - (n - 1) * s + b - 1)
-        for n, m, s, k, b in zip(size, out, stride, span, before, strict=True)
-    ]
-    return lax.conv_general_dilated(
-        x,
-        _transposed(kernel, groups),
-        (1,) * rank,
-        pads,
-        lhs_dilation=stride,
-        rhs_dilation=dilation,
-        dimension_numbers=_dimension_numbers(rank),
-        feature_group_count=groups,
-    )
+    where = geometry(out, kernel.shape[:-2], stride, dilation, before, size, groups)
+    run = native.input_gradient if asked_native() else trilinear.input_gradient
+    return run(x, kernel, where)
 
 
 def check_groups(number: int, groups: int, noun: str, what: str) -> None:
@@ -178,27 +162,6 @@ def check_output_padding(output_padding: Sides, padding: Padding) -> None:
             "padding='same' gives n * stride cells and leaves nothing to output_padding; "
             "use numbers for padding"
         )
-
-
-def _pointwise(x, kernel, stride):
-    """A convolution whose window is one cell is a matrix product over the channels."""
-    if max(stride) > 1:
-        x = lax.slice(x, (0,) * x.ndim, x.shape, (1, *stride, 1))
-    return lax.dot_general(x, kernel.reshape(kernel.shape[-2:]), (((x.ndim - 1,), (0,)), ((), ())))
-
-
-def _transposed(kernel, groups):
-    """The kernel of the convolution that runs the other way: mirrored, channels exchanged."""
-    *window, features, c = kernel.shape
-    rank = len(window)
-    kernel = jnp.flip(kernel, tuple(range(rank))).reshape(*window, features, groups, c // groups)
-    kernel = jnp.moveaxis(kernel, -1, rank)  # [*window, c / groups, features, groups]
-    return kernel.swapaxes(-1, -2).reshape(*window, c // groups, groups * features)
-
-
-def _dimension_numbers(rank):
-    sides = "DHW"[-rank:]
-    return f"N{sides}C", f"{sides}IO", f"N{sides}C"
 
 
 def _check_rank(kernel, rank, what):

@@ -3,15 +3,19 @@
 All of them take sequences and volumes as well. Sums are computed in float32 at least.
 """
 
-from functools import reduce
+from functools import partial, reduce
 from math import comb
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.interpreters import ad, batching
 
 from .convolution import conv
+from .cpu import pooling as cpu
+from .lowerings import native as asked_native
+from .primitives import front, linear, merge, primitive, split
 from .windows import (
     Padding,
     Sides,
@@ -49,8 +53,9 @@ def max_pool(
     """
     x = jnp.asarray(x)
     at = _place(x, window, stride, padding, ceil, what)
-    lowest = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
-    return _reduce_windows(x, np.array(lowest, x.dtype), lax.max, at)
+    if asked_native() or max(at.window) > _LONGEST:
+        return _maximum(x, at=at)
+    return _maximum_p.bind(x, at=at)
 
 
 def avg_pool(
@@ -83,7 +88,8 @@ def avg_pool(
     floating(x, what)
     at = _place(x, window, stride, padding, ceil, what)
     numbers = wide(x)
-    sums = _reduce_windows(numbers, np.array(0, numbers.dtype), lax.add, at)
+    run = _sums if asked_native() or max(at.window) > _LONGEST else _sums_p
+    sums = run(numbers, at=at, like=numbers.shape[1:])
     sizes = x.shape[1:-1]
     border = at.pads if padding == "same" else pairs(padding, len(sizes), what)
     if not count_padding:
@@ -157,6 +163,18 @@ def _place(x, window, stride, padding, ceil, what):
     return at
 
 
+def _maximum(x, *, at):
+    return _reduce_windows(x, np.array(cpu.lowest(x.dtype), x.dtype), lax.max, at)
+
+
+def _pick(t, x, y, *, at, like):
+    return jax.jvp(partial(_maximum, at=at), (x,), (t,))[1]
+
+
+def _sums(x, *, at, like):
+    return _reduce_windows(x, np.array(0, x.dtype), lax.add, at)
+
+
 def _reduce_windows(x, start, combine, at):
     return lax.reduce_window(
         x,
@@ -166,6 +184,28 @@ def _reduce_windows(x, start, combine, at):
         (1, *at.stride, 1),
         ((0, 0), *at.pads, (0, 0)),
     )
+
+
+def _maximum_jvp(primals, tangents, *, at):
+    (x,), (t,) = primals, tangents
+    y = _maximum_p.bind(x, at=at)
+    if type(t) is ad.Zero:
+        return y, ad.Zero.from_primal_value(y)
+    return y, _pick_p(t, x, y, at=at, like=x.shape[1:])
+
+
+def _maximum_batched(operands, dims, *, at):
+    size = operands[0].shape[dims[0]]
+    return split(_maximum_p.bind(merge(front(operands[0], dims[0], size), 0), at=at), 0, size), 0
+
+
+_LONGEST = 64  # sides of a window that are written out cell by cell
+
+_maximum_p = primitive("max_pool", native=_maximum, cpu=cpu.maximum)
+ad.primitive_jvps[_maximum_p] = _maximum_jvp
+batching.primitive_batchers[_maximum_p] = _maximum_batched
+_pick_p = linear("max_pool_pick", native=_pick, cpu=cpu.pick, cpu_transposed=cpu.spread)
+_sums_p = linear("window_sums", native=_sums, cpu=cpu.sums, cpu_transposed=cpu.shares)
 
 
 def _members(n, border, k, stride, pads, count):

@@ -5,12 +5,16 @@ its centre: cell ``i`` of ``m`` lies at ``(i + 1/2) n / m - 1/2`` among the ``n`
 """
 
 import string
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .cpu import resizing as cpu
+from .lowerings import native as asked_native
+from .primitives import linear
 from .windows import Sides, check, describe, floating, per_side, positive, spatial, wide
 
 METHODS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -55,14 +59,11 @@ def resize(
         return x
     floating(x, what)
     antialias = not align_corners if antialias is None else antialias
+    options = (method, antialias, align_corners)
+    how = tuple((n, m, *options) if n != m else None for n, m in zip(sizes, targets, strict=True))
     y = wide(x)
-    for axis, (n, m) in enumerate(zip(sizes, targets, strict=True), start=1):
-        if n != m:
-            weights = jnp.asarray(_weights(n, m, method, antialias, align_corners), y.dtype)
-            letters = string.ascii_letters[: x.ndim]
-            terms = f"{letters},Z{letters[axis]}->{letters.replace(letters[axis], 'Z')}"
-            y = jnp.einsum(terms, y, weights, precision=lax.Precision.HIGHEST)
-    return y.astype(x.dtype)
+    run = _products if asked_native() else _resampled_p
+    return run(y, how=how, like=y.shape[1:]).astype(x.dtype)
 
 
 def pixel_shuffle(x: jax.Array, factor: int, *, what: str = "pixel_shuffle") -> jax.Array:
@@ -126,6 +127,28 @@ def _nearest(x, axis, n, m):
     return jnp.take(x, (2 * np.arange(m) + 1) * n // (2 * m), axis)
 
 
+def _products(x, *, how, like):
+    for axis, options in enumerate(how, start=1):
+        if options is not None:
+            letters = string.ascii_letters[: x.ndim]
+            terms = f"{letters},Z{letters[axis]}->{letters.replace(letters[axis], 'Z')}"
+            weights = jnp.asarray(_weights(*options), x.dtype)
+            x = jnp.einsum(terms, x, weights, precision=lax.Precision.HIGHEST)
+    return x
+
+
+def _on_cpu(x, *, how, like):
+    return cpu.resampled(x, tuple(options and _weights(*options) for options in how))
+
+
+def _on_cpu_transposed(g, *, how, like):
+    return cpu.resampled(g, tuple(options and _weights(*options).T for options in how))
+
+
+_resampled_p = linear("resample", native=_products, cpu=_on_cpu, cpu_transposed=_on_cpu_transposed)
+
+
+@lru_cache(maxsize=256)
 def _weights(n: int, m: int, method: str, antialias: bool, align_corners: bool) -> np.ndarray:
     """The matrix ``[m, n]`` that resamples one dimension."""
     scale = (n - 1) / max(m - 1, 1) if align_corners else n / m

@@ -11,13 +11,17 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
+from ..ops import lowering
+
 
 def traced(fn: Callable, *args: Any) -> Jaxpr:
-    """The program of ``fn`` for inputs like ``args``; nothing is computed."""
-    fresh = partial(
-        fn
-    )  # jax keeps traces by function, and one of before shows nothing to observers
-    return jax.make_jaxpr(fresh)(*args).jaxpr
+    """The program of ``fn`` for inputs like ``args``, in lax's own operations.
+
+    Nothing is computed.
+    """
+    fresh = partial(fn)  # jax keeps traces by function, and one of before shows observers nothing
+    with lowering("native"):
+        return jax.make_jaxpr(fresh)(*args).jaxpr
 
 
 def multiply_adds(program: Jaxpr) -> int:
