@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ..store.manifest import versions
 from . import describing, training, using
+from .caching import keep_programs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,8 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for topic in (training, using, describing):
         topic.add_commands(commands)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--no-cache", action="store_true", help="keep no compiled programs for the next command"
+        )
     options = parser.parse_args(arguments)
     try:
+        keep_programs(not options.no_cache)
         code = options.run(options) or 0
         sys.stdout.flush()
         return code

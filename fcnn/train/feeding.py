@@ -39,6 +39,24 @@ def feed(
         yield batch
 
 
+def columns(
+    dataset: Dataset,
+    classes: tuple[str, ...] | None,
+    outputs: Any,
+    weights: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """All examples of a dataset in memory as ``feed`` would give them: ``x``, ``y`` and, where some
+    count more than others, ``weight``.
+    """
+    found = {"x": dataset.x, "y": translated(dataset.y, dataset.classes, classes)}
+    if dataset.weight is not None:
+        found["weight"] = dataset.weight
+    if weights is not None:
+        by_class = weights[class_numbers(found["y"], outputs)]
+        found["weight"] = found.get("weight", np.float32(1)) * by_class
+    return found
+
+
 def class_numbers(y: np.ndarray, outputs: Any) -> np.ndarray:
     """Classes as integers [n], from integers, one column of them, or one-hot rows.
 

@@ -12,8 +12,9 @@ import optax
 
 from .. import losses, optimizers
 from ..core import Layer, Network, trees
-from .evaluation import evaluated
+from .epochs import trainer, validator
 from .history import History
+from .looping import Found
 from .preparing import Task, check_counts, prepare
 from .progress import Progress
 from .state import TrainState, start
@@ -64,6 +65,9 @@ def fit(
     The run follows from its arguments: initial values, order and dropout come from ``seed``. With
     validation data the best epoch is known: ``history.best`` and ``history.last`` are both kept,
     and with ``patience`` the best one is returned.
+
+    Examples that are arrays in memory, of up to 512 MB, are put on the device once, where a loop
+    takes many steps in one call. Others are read batch by batch; the results are the same.
 
     Example:
         >>> import fcnn
@@ -136,22 +140,25 @@ def fit(
         trainable=trainable,
     )
 
+    train_epoch = trainer(step, ts, task, batch_size, seed)
+    look = None if task.held_out is None else validator(task, (ts.params, ts.state), batch_size)
+
     def copied() -> Network:  # the next step takes the buffers of ts
-        return task.network(*jax.tree.map(jnp.copy, (ts.params, ts.state)))
+        return task.network(*_copy((ts.params, ts.state)))
 
     history = History(monitor=task.monitor, mode=task.mode)
     shown = Progress(epochs, -(-len(task.train) // batch_size), shown=progress)
     shown.say(_introduction(ts, trainable, task))
     for epoch in range(epochs):
-        begun, found = time.perf_counter(), []
+        begun = time.perf_counter()
         with shown.epoch(epoch + 1) as bar:
-            for batch in task.batches(batch_size, seed, epoch):
-                ts, values = step(ts, batch)
-                found.append(values)
-                bar.step(values, batch_size)
-            row = {"epoch": epoch + 1, **_means(found, epoch)}
+            ts, found = train_epoch(ts, epoch, bar)
+            _check_finite(found, epoch)
         seconds = time.perf_counter() - begun
-        row |= _validated(task, task.network(ts.params, ts.state), batch_size)
+        row = {"epoch": epoch + 1, **_means(found)}
+        if look is not None:
+            seen = _means(look(ts.params, ts.state))
+            row |= {f"validation_{name}": mean for name, mean in seen.items()}
         row |= {"seconds": seconds, "rate": len(task.train) / seconds}
         better = history.record(row, copied)
         shown.row(row)
@@ -197,42 +204,25 @@ def _introduction(ts: TrainState, trainable: str, task: Task) -> str:
     return text if task.held_out is None else f"{text}; {len(task.held_out):,} held out"
 
 
-def _means(found: list[dict[str, jax.Array]], epoch: int) -> dict[str, float]:
-    """The weighted means of an epoch, from those of its steps.
-
-    Raises:
-        FloatingPointError: a step was not finite.
-    """
-    found = jax.device_get(found)
-    for number, values in enumerate(found):
-        if not values["finite"]:
-            raise FloatingPointError(
-                f"epoch {epoch + 1}, step {number + 1}: the loss or a gradient is not finite "
-                f"(loss {float(values['loss'])}); nothing was learned from that batch. "
-                "A smaller learning rate or optax.clip_by_global_norm usually helps"
-            )
-    weight = np.array([values["weight"] for values in found], np.float64)
-    names = [name for name in found[0] if name not in ("weight", "finite")]
-    names.sort(key=lambda name: (name != "loss", name))
-    total = weight.sum() or 1.0
-    return {
-        name: float(np.dot([values[name] for values in found], weight) / total) for name in names
-    }
-
-
-def _validated(task: Task, network: Network, batch_size: int) -> dict[str, float]:
-    """The figures on the data that is only looked at."""
-    if task.held_out is None:
-        return {}
-    metrics = tuple(task.metrics.items())
-    found = evaluated(
-        network,
-        task.held_out,
-        batch_size=batch_size,
-        loss=task.loss,
-        metrics=metrics,
-        what="validation",
+def _check_finite(found: Found, epoch: int) -> None:
+    if found["finite"].all():
+        return
+    number = found["finite"].argmin()
+    raise FloatingPointError(
+        f"epoch {epoch + 1}, step {number + 1}: the loss or a gradient is not finite "
+        f"(loss {float(found['loss'][number])}); nothing was learned from that batch. "
+        "A smaller learning rate or optax.clip_by_global_norm usually helps"
     )
-    weight = np.asarray(found["weight"], np.float64)
-    names = ["loss", *sorted(task.metrics)]
-    return {f"validation_{name}": float(np.average(found[name], weights=weight)) for name in names}
+
+
+def _means(found: Found) -> dict[str, float]:
+    """The weighted means of what steps or examples gave, the loss first."""
+    weight = found["weight"].astype(np.float64)
+    names = sorted(found.keys() - {"weight", "finite"}, key=lambda name: (name != "loss", name))
+    total = weight.sum() or 1.0
+    return {name: float(np.dot(found[name].astype(np.float64), weight) / total) for name in names}
+
+
+@jax.jit
+def _copy(tree: Any) -> Any:
+    return jax.tree.map(jnp.copy, tree)

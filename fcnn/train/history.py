@@ -38,11 +38,12 @@ class History:
         """Adds the row of an epoch, and keeps the network if it is the best so far.
 
         Raises:
-            ValueError: there is no column called ``monitor``.
+            KeyError: there is no column called ``monitor``.
         """
         self.rows.append(row)
-        value = self[self.monitor][-1]
-        best = None if self.best_epoch is None else self[self.monitor][self.best_epoch - 1]
+        self._check(self.monitor)
+        value = row[self.monitor]
+        best = None if self.best_epoch is None else self.rows[self.best_epoch - 1][self.monitor]
         sign = -1 if self.mode == "min" else 1
         better = best is None or sign * value > sign * best
         if better:
@@ -57,9 +58,7 @@ class History:
 
     def __getitem__(self, column: str) -> list[float]:
         """A column, such as ``history["validation_accuracy"]``."""
-        if not self.rows or column not in self.rows[0]:
-            known = ", ".join(self.rows[0]) if self.rows else "none yet"
-            raise KeyError(f"no column {column!r}; there are {known}")
+        self._check(column)
         return [row[column] for row in self.rows]
 
     def __repr__(self) -> str:
@@ -76,6 +75,11 @@ class History:
         notes = [f"best {self.monitor}: epoch {self.best_epoch}"] if self.best_epoch else []
         notes += [self.stopped] if self.stopped else []
         return "\n".join([table, *(f"<p>{escape(note)}</p>" for note in notes)])
+
+    def _check(self, column: str) -> None:
+        if not self.rows or column not in self.rows[0]:
+            known = ", ".join(self.rows[0]) if self.rows else "none yet"
+            raise KeyError(f"no column {column!r}; there are {known}")
 
     def _cells(self) -> list[list[str]]:
         columns = list(self.rows[0])

@@ -84,14 +84,15 @@ class Epoch:
         self.begun = self.last = time.perf_counter()
         self.done = self.examples = 0
 
-    def step(self, metrics: dict[str, Any], examples: int) -> None:
-        """One more step was handed to the device."""
+    def step(self, metrics: dict[str, Any], examples: int, steps: int = 1) -> None:
+        """More steps, of so many examples each, were handed to the device."""
         if self.bar is None:
             return
-        self.done += 1
-        self.examples += examples
+        first = self.done == 0
+        self.done += steps
+        self.examples += steps * examples
         now = time.perf_counter()
-        if now - self.last < Progress.interval and self.done > 1:
+        if now - self.last < Progress.interval and not first:
             return
         self.last = now
         names = [name for name in metrics if name not in ("weight", "finite")]

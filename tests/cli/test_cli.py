@@ -11,6 +11,14 @@ import fcnn
 from fcnn.cli import main
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_cache():
+    """The commands run in this process, whose settings are not theirs to change."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fcnn.cli.keep_programs", lambda wanted: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A trained run on the digits."""
