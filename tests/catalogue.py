@@ -274,6 +274,7 @@ MODELS = [
     Row("lenet5", lambda: models.lenet5(classes=3), pictures(12, 1)),
     Row("mnist_cnn", lambda: models.mnist_cnn(classes=3), pictures(18, 1), noisy=True),
     Row("guide_cnn", lambda: models.guide_cnn(classes=3), pictures(10, 3)),
+    Row("mobilenet_v2", lambda: models.mobilenet_v2(classes=3), pictures(32, 3), noisy=True),
     Row("resnet20", lambda: models.resnet20(classes=3), pictures(8, 3)),
     Row("resnet18", lambda: models.resnet18(classes=3, stem="small"), pictures(8, 3)),
 ]

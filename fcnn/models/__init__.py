@@ -1,5 +1,6 @@
 """Networks by name. A model ends in raw outputs, the logits; its channels come from the input."""
 
+from .mobilenet import mobilenet_v2 as mobilenet_v2
 from .registry import build as build
 from .registry import names as names
 from .resnet import resnet18 as resnet18

@@ -24,6 +24,7 @@ COUNTS = [
     ("resnet34", {}, LARGE, 21_797_672),
     ("resnet50", {}, LARGE, 25_557_032),
     ("resnet18", {"classes": 10, "stem": "small"}, SMALL, 11_173_962),
+    ("mobilenet_v2", {}, LARGE, 3_504_872),
 ]
 
 
