@@ -9,6 +9,7 @@ import pytest
 
 from fcnn import ops
 from fcnn.layers.normalization import batch_norm, layer_norm
+from fcnn.ops.cpu import pieces
 
 QUICK, ALL = 10, 240
 SEEDS = [*range(QUICK), *(pytest.param(s, marks=pytest.mark.slow) for s in range(QUICK, ALL))]
@@ -79,6 +80,13 @@ def draw(seed, salt):
     rng = np.random.default_rng([seed, salt])
     rank = int(rng.choice([1, 2, 2, 2, 3]))
     return rng, rank, str(rng.choice(["float32", "float32", "float64", "bfloat16"]))
+
+
+@pytest.fixture(autouse=True)
+def cache(request, monkeypatch):
+    """A cache so small that loops over parts of a batch are needed, but for every third case."""
+    size = (1_000, 20_000, pieces.CACHE)[request.node.callspec.params["seed"] % 3]
+    monkeypatch.setattr(pieces, "CACHE", size)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

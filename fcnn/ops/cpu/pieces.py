@@ -58,31 +58,36 @@ def dot_over_cells(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def chunk(batch: int, bytes_each: float, most: int = 64) -> int:
-    """Into how many examples at a time a batch divides, so that they fit the cache."""
-    return max(
-        n
-        for n in range(1, min(batch, most) + 1)
-        if batch % n == 0 and (n == 1 or n * bytes_each <= CACHE)
-    )
+    """How many examples a loop takes at a time, so that they fit the cache.
 
-
-def chunks_mapped(f: Callable, n: int, x: jax.Array) -> jax.Array:
-    """``f`` of ``n`` examples at a time, in a loop."""
-    if n == x.shape[0]:
-        return f(x)
-    y = lax.map(f, x.reshape(-1, n, *x.shape[1:]))
-    return y.reshape(-1, *y.shape[2:])
+    A number that divides the batch, unless it is less than half of what would fit.
+    """
+    fits = max(1, min(batch, most, int(CACHE // bytes_each)))
+    even = max(n for n in range(1, fits + 1) if batch % n == 0)
+    return even if 2 * even > fits else fits
 
 
 def chunks_summed(f: Callable, n: int, *arrays: jax.Array) -> jax.Array:
-    """The sum of ``f`` over ``n`` examples at a time, in a loop."""
+    """The sum of ``f`` over ``n`` examples at a time, in a loop.
+
+    The last examples are filled up with zeros, of which ``f`` must give zero.
+    """
     batch = arrays[0].shape[0]
+    whole = batch - batch % n
     if n == batch:
         return f(*arrays)
-    parts = [a.reshape(batch // n, n, *a.shape[1:]) for a in arrays]
+    parts = [a[:whole].reshape(whole // n, n, *a.shape[1:]) for a in arrays]
     first = jax.eval_shape(f, *(part[0] for part in parts))
     zero = jnp.zeros(first.shape, first.dtype)
-    return lax.scan(lambda total, part: (total + f(*part), None), zero, parts)[0]
+    total = lax.scan(lambda total, part: (total + f(*part), None), zero, parts)[0]
+    if whole == batch:
+        return total
+    return total + f(*(lax.pad(a[whole:], np.zeros((), a.dtype), _more(a, n)) for a in arrays))
+
+
+def _more(x, n):
+    """Padding up to a multiple of ``n`` examples."""
+    return ((0, -x.shape[0] % n, 0), *((0, 0, 0),) * (x.ndim - 1))
 
 
 def bytes_of(x: jax.Array, *shape: int) -> int:
