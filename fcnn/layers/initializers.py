@@ -7,8 +7,8 @@ axis, ``fan_out`` of all but the one before it. In a convolution with groups, ``
 that a feature sees; in a transposed one the kernel is that of the convolution it transposes, which
 gives the fans that torch and Keras compute.
 
-Numbers are drawn flat and then shaped: they are the same, and the generator is compiled for fewer
-forms.
+Numbers are drawn flat and then shaped, and outside of transformations as the beginning of a longer
+draw of one of a few sizes: they are the same, and the generator is compiled for fewer forms.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import random
 
 from ..core import function
@@ -28,37 +29,37 @@ Choice = str | tuple | Initializer
 @function
 def zeros(key, shape, dtype=jnp.float32):
     """All 0."""
-    return jnp.zeros(shape, dtype)
+    return _filled(key, shape, 0.0, dtype)
 
 
 @function
 def ones(key, shape, dtype=jnp.float32):
     """All 1."""
-    return jnp.ones(shape, dtype)
+    return _filled(key, shape, 1.0, dtype)
 
 
 @function
 def constant(key, shape, dtype=jnp.float32, value=0.0):
     """All ``value``."""
-    return jnp.full(shape, value, dtype)
+    return _filled(key, shape, value, dtype)
 
 
 @function
 def normal(key, shape, dtype=jnp.float32, stddev=0.01):
     """Normal around 0."""
-    return stddev * random.normal(key, (prod(shape),), dtype).reshape(shape)
+    return _drawn(key, shape, lambda n: stddev * random.normal(key, (n,), dtype))
 
 
 @function
 def truncated_normal(key, shape, dtype=jnp.float32, stddev=0.01):
     """Normal around 0, drawn again beyond two ``stddev``; its own deviation is 0.88 of that."""
-    return stddev * random.truncated_normal(key, -2, 2, (prod(shape),), dtype).reshape(shape)
+    return _drawn(key, shape, lambda n: stddev * random.truncated_normal(key, -2, 2, (n,), dtype))
 
 
 @function
 def uniform(key, shape, dtype=jnp.float32, bound=0.01):
     """Uniform on ``[-bound, bound)``."""
-    return random.uniform(key, (prod(shape),), dtype, -bound, bound).reshape(shape)
+    return _drawn(key, shape, lambda n: random.uniform(key, (n,), dtype, -bound, bound))
 
 
 @function
@@ -201,3 +202,43 @@ def _chosen(table: dict[str, Any], name: str, noun: str) -> Any:
     if name not in table:
         raise ValueError(f"no {noun} is called {name!r}; there are {', '.join(table)}")
     return table[name]
+
+
+def _filled(key: Any, shape: Sequence[int], value: Any, dtype: Any) -> jax.Array:
+    """One value everywhere; made by numpy where nothing is traced, which compiles nothing."""
+    if isinstance(key, jax.core.Tracer) or not isinstance(value, int | float):
+        return jnp.full(shape, value, dtype)
+    return jax.device_put(np.full(shape, value, dtype))
+
+
+def _drawn(key: jax.Array, shape: Sequence[int], draw: Callable[[int], jax.Array]) -> jax.Array:
+    """The numbers of ``draw(n)``, shaped."""
+    n = prod(shape)
+    if not _extends(key):
+        return draw(n).reshape(shape)
+    values = draw(_room(n))
+    if isinstance(values, jax.core.Tracer):  # a known key inside a traced function
+        return values[:n].reshape(shape)
+    return jax.device_put(np.asarray(values)[:n].reshape(shape).copy())
+
+
+def _extends(key: Any) -> bool:
+    """Whether a longer draw begins with the shorter one and may be taken through the host.
+
+    Threefry makes each number from the key and its index alone, if it is partitionable, the default
+    of jax. Keys that are placed on devices leave their numbers there.
+    """
+    return (
+        not isinstance(key, jax.core.Tracer)
+        and jax.config.jax_threefry_partitionable
+        and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        and str(random.key_impl(key)) == "threefry2x32"
+        and not key.committed
+    )
+
+
+def _room(n: int) -> int:
+    """The next size that draws are made in: few where they are small, then powers of two."""
+    return next(
+        (size for size in (1 << 10, 1 << 13, 1 << 16) if size >= n), 1 << (n - 1).bit_length()
+    )

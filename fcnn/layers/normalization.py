@@ -144,10 +144,9 @@ def group_norm(
     def apply(params, x):
         x = jnp.asarray(x)
         check_channels("group_norm", x, params)
-        n, *size, c = x.shape
-        grouped = wide(x).reshape(n, math.prod(size), groups, c // groups)
-        y, _, _ = standardize(grouped, (1, 3), eps)
-        return affine(params, y.reshape(x.shape)).astype(x.dtype)
+        numbers = wide(x)
+        y, _, _ = normalize(numbers, *_factors(params, numbers), positions(x), eps, groups)
+        return y.astype(x.dtype)
 
     return stateless(init, apply)
 
@@ -211,29 +210,46 @@ def _factors(params: dict[str, jax.Array], x: jax.Array) -> tuple[jax.Array, jax
     return scale.astype(x.dtype), bias.astype(x.dtype)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(3, 4))
+@partial(jax.custom_jvp, nondiff_argnums=(3, 4, 5))
 def normalize(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, axes: tuple[int, ...], eps: float
+    x: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    axes: tuple[int, ...],
+    eps: float,
+    groups: int | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """``standardize``, then ``scale`` and ``bias``, which are the same all along ``axes``."""
-    mean = means(x, axes)
-    var = means(jnp.square(x - mean), axes)
+    """``x`` with mean 0 and variance 1, times ``scale`` plus ``bias``; and the two that it had.
+
+    They are taken along ``axes``, and along the channels of each of the ``groups`` if there are.
+    """
+    mean = _means(x, axes, groups)
+    var = _means(jnp.square(x - mean), axes, groups)
     return _centred(x, mean) * (scale * lax.rsqrt(var + eps)) + bias, mean, var
 
 
 @normalize.defjvp
-def _normalize_jvp(axes, eps, primals, tangents):
+def _normalize_jvp(axes, eps, groups, primals, tangents):
     # What the statistics, the scale and the bias add is one factor and one offset for each mean.
     # Transposed, that is two sums over the data, from which all the gradients follow.
     x, scale, bias = primals
     t, scale_t, bias_t = tangents
-    y, mean, var = normalize(x, scale, bias, axes, eps)
+    y, mean, var = normalize(x, scale, bias, axes, eps, groups)
     inverse = lax.rsqrt(var + eps)
-    along, shift = means(_centred(x, mean) * t, axes), means(t, axes)
+    along, shift = _means(_centred(x, mean) * t, axes, groups), _means(t, axes, groups)
     factor = inverse * scale_t - scale * inverse**3 * along
     offset = bias_t - scale * inverse * shift
     dy = scale * inverse * t + _centred(x, mean) * factor + offset
     return (y, mean, var), (dy, shift, 2 * along)
+
+
+def _means(x, axes, groups):
+    mean = means(x, axes)
+    if groups is None:
+        return mean
+    each = mean.shape[-1] // groups
+    shared = means(mean.reshape(*mean.shape[:-1], groups, each), (-1,))
+    return jnp.broadcast_to(shared, (*shared.shape[:-1], each)).reshape(mean.shape)
 
 
 def _centred(x, mean):
