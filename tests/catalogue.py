@@ -274,17 +274,17 @@ MODELS = [
     Row("lenet5", lambda: models.lenet5(classes=3), pictures(12, 1)),
     Row("mnist_cnn", lambda: models.mnist_cnn(classes=3), pictures(18, 1), noisy=True),
     Row("guide_cnn", lambda: models.guide_cnn(classes=3), pictures(10, 3)),
-    Row("mobilenet_v2", lambda: models.mobilenet_v2(classes=3), pictures(32, 3), noisy=True),
     Row("resnet20", lambda: models.resnet20(classes=3), pictures(8, 3)),
     Row("resnet18", lambda: models.resnet18(classes=3, stem="small"), pictures(8, 3)),
 ]
 SLOW_MODELS = [
+    Row("mobilenet_v2", lambda: models.mobilenet_v2(classes=3), pictures(32, 3), noisy=True),
     Row("resnet32", lambda: models.resnet32(classes=3), pictures(8, 3)),
     Row("resnet44", lambda: models.resnet44(classes=3), pictures(8, 3)),
     Row("resnet56", lambda: models.resnet56(classes=3), pictures(8, 3)),
     Row("resnet110", lambda: models.resnet110(classes=3), pictures(8, 3)),
     Row("resnet34", lambda: models.resnet34(classes=3), pictures(32, 3)),
     Row("resnet50", lambda: models.resnet50(classes=3), pictures(64, 3)),
-]  # the blocks of those above, more of them
+]  # deep: compiled for minutes
 
 ROWS = [*LAYERS, *MODELS]

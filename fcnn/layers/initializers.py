@@ -213,7 +213,7 @@ def _filled(key: Any, shape: Sequence[int], value: Any, dtype: Any) -> jax.Array
 
 def _drawn(key: jax.Array, shape: Sequence[int], draw: Callable[[int], jax.Array]) -> jax.Array:
     """The numbers of ``draw(n)``, shaped."""
-    n = prod(shape)
+    n = int(prod(shape))
     if not _extends(key):
         return draw(n).reshape(shape)
     values = draw(_room(n))

@@ -16,7 +16,8 @@ SHAPES = [(1,), (7,), (1023,), (1024,), (1025,), (3, 3, 5, 41), (1 << 16, 1), (7
 def test_draws_are_the_same_bits_however_they_are_made(name, shape, dtype):
     fn, key = initializers.initializer(name), random.key(5)
     eager = fn(key, shape, dtype)
-    assert eager.shape == shape and eager.dtype == dtype
+    assert eager.shape == shape
+    assert eager.dtype == dtype
     placed = fn(jax.device_put(key, jax.devices()[0]), shape, dtype)
     jitted = jax.jit(lambda k: fn(k, shape, dtype))(key)
     known = jax.jit(lambda: fn(key, shape, dtype))()

@@ -42,8 +42,8 @@ def test_gradients_and_tangents_of_both_orders(options, window):
     f, x, kernel = score(options), draw((2, 9, 8, 6)), draw(window, 1)
     same(jax.grad(f, (0, 1)), x, kernel, bound=1e-4)
     same(lambda x, kernel: jax.jvp(f, (x, kernel), (kernel.sum() * x, kernel)), x, kernel)
-    same(jax.jacfwd(jax.grad(f, 1), 0), x[:1], kernel, bound=1e-4)
-    same(jax.hessian(lambda kernel: f(x[:1], kernel)), kernel, bound=1e-4)
+    tangent = jnp.cos(kernel)
+    same(lambda k: jax.jvp(jax.grad(lambda k: f(x, k)), (k,), (tangent,)), kernel, bound=1e-4)
     same(jax.grad(lambda x: jnp.sum(jax.grad(f, 1)(x, kernel) ** 2)), x, bound=1e-4)
 
 
