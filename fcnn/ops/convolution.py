@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from . import native, trilinear
 from .geometry import geometry
-from .lowerings import native as asked_native
+from .lowerings import is_native
 from .windows import (
     Padding,
     Sides,
@@ -66,7 +66,7 @@ def conv(
         x, pads = pad(x, pads, padding_mode), [(0, 0)] * len(size)
     before = [before for before, _ in pads]
     where = geometry(x.shape[1:-1], at.window, at.stride, at.dilation, before, at.count, groups)
-    run = native.output if asked_native() else trilinear.output
+    run = native.output if is_native() else trilinear.output
     return run(x, kernel, where)
 
 
@@ -134,7 +134,7 @@ def conv_transpose(
     advice = "use padding='same', smaller numbers, or a larger kernel"
     refuse_empty(out, size, kernel.shape[:-2], dilation, padding, f"{what}: kernel", advice)
     where = geometry(out, kernel.shape[:-2], stride, dilation, before, size, groups)
-    run = native.input_gradient if asked_native() else trilinear.input_gradient
+    run = native.input_gradient if is_native() else trilinear.input_gradient
     return run(x, kernel, where)
 
 

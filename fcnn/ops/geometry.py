@@ -33,11 +33,6 @@ class Geometry(NamedTuple):
         """From the first to the last cell of a window."""
         return tuple((k - 1) * d for k, d in zip(self.window, self.dilation, strict=True))
 
-    @property
-    def plain(self) -> bool:
-        """Whether windows of one cell meet every ``stride``-th cell, with no padding."""
-        return set(self.window) == {1} and not any(before for before, _ in self.pads)
-
 
 def geometry(
     size: Sequence[int],

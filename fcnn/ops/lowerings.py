@@ -39,6 +39,6 @@ def lowering(name: str) -> Iterator[None]:
         _current.reset(token)
 
 
-def native() -> bool:
+def is_native() -> bool:
     """Whether lax's own operations are asked for."""
     return _current.get() == "native"

@@ -14,8 +14,8 @@ from jax.interpreters import ad, batching
 
 from .convolution import conv
 from .cpu import pooling as cpu
-from .lowerings import native as asked_native
-from .primitives import front, linear, merge, primitive, split
+from .lowerings import is_native
+from .primitives import divided, front, linear, merge, primitive, split
 from .windows import (
     Padding,
     Sides,
@@ -41,6 +41,8 @@ def max_pool(
 ) -> jax.Array:
     """The largest number in each window; padding never wins. The first of equals gets the gradient.
 
+    Where a window holds NaN, that is its largest; on CPUs it passes no gradient on.
+
     Args:
         window: The size of a window.
         stride: The step from one window to the next; without it, windows lie side by side.
@@ -53,7 +55,7 @@ def max_pool(
     """
     x = jnp.asarray(x)
     at = _place(x, window, stride, padding, ceil, what)
-    if asked_native() or max(at.window) > _LONGEST:
+    if is_native() or max(at.window) > _LONGEST or divided(x):
         return _maximum(x, at=at)
     return _maximum_p.bind(x, at=at)
 
@@ -88,7 +90,7 @@ def avg_pool(
     floating(x, what)
     at = _place(x, window, stride, padding, ceil, what)
     numbers = wide(x)
-    run = _sums if asked_native() or max(at.window) > _LONGEST else _sums_p
+    run = _sums if is_native() or max(at.window) > _LONGEST else _sums_p
     sums = run(numbers, at=at, like=numbers.shape[1:])
     sizes = x.shape[1:-1]
     border = at.pads if padding == "same" else pairs(padding, len(sizes), what)

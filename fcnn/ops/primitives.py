@@ -26,28 +26,45 @@ def primitive(name: str, *, native: Callable[..., Any], cpu: Callable[..., Any])
 
     @lru_cache(maxsize=4096)
     def abstract(*operands, **parameters):
-        shapes = [
-            jax.ShapeDtypeStruct(
-                x.shape, x.dtype, sharding=x.sharding, manual_axis_type=x.manual_axis_type
-            )
-            for x in operands
-        ]
-        return jax.make_jaxpr(partial(native, **parameters))(*shapes).out_avals[0]
+        (out,) = jax.make_jaxpr(partial(native, **parameters))(*map(_bare, operands)).out_avals
+        placed = operands[0].sharding.update(spec=(None,) * out.ndim)
+        return out.update(sharding=placed, manual_axis_type=operands[0].manual_axis_type)
 
     made.def_abstract_eval(abstract)
 
     def either(*operands, **parameters):
         return (cpu if all(map(_plain, operands)) else native)(*operands, **parameters)
 
-    mlir.register_lowering(made, mlir.lower_fun(native, multiple_results=False))
-    mlir.register_lowering(made, mlir.lower_fun(either, multiple_results=False), platform="cpu")
+    mlir.register_lowering(made, _lowered(native))
+    mlir.register_lowering(made, _lowered(either), platform="cpu")
     return made
 
 
+def _lowered(program: Callable[..., Any]) -> Callable[..., Any]:
+    """Lowers to a program of what lies on one device, whatever mesh it is part of."""
+    rule = mlir.lower_fun(program, multiple_results=False)
+
+    def lower(ctx, *operands, **parameters):
+        ins, outs = ([*map(_bare, avals)] for avals in (ctx.avals_in, ctx.avals_out))
+        with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
+            return rule(ctx.replace(avals_in=ins, avals_out=outs), *operands, **parameters)
+
+    return lower
+
+
+def _bare(x: Any) -> Any:
+    """Shape and dtype alone."""
+    return jax.core.ShapedArray(x.shape, x.dtype)
+
+
 def _plain(x: jax.Array) -> bool:
-    """Whether all sizes are known, none is zero, and no axis is spread over devices by its type."""
-    known = all(isinstance(n, int) and n > 0 for n in x.shape)
-    return known and not any(jax.typeof(x).sharding.spec)
+    """Whether all sizes are known, and none is zero."""
+    return all(isinstance(n, int) and n > 0 for n in x.shape)
+
+
+def divided(*operands: jax.Array) -> bool:
+    """Whether an axis is divided among devices as part of a type: lax has rules for that."""
+    return any(any(jax.typeof(x).sharding.spec) for x in operands)
 
 
 def agreeing(*operands: jax.Array) -> list[jax.Array]:
@@ -87,7 +104,13 @@ def linear(
         ad.primitive_jvps[made] = partial(_linear_jvp, made)
         ad.primitive_transposes[made] = partial(_linear_transpose, transposed)
         batching.primitive_batchers[made] = partial(_batched_examples, made)
-    return lambda *operands, **parameters: there.bind(*agreeing(*operands), **parameters)
+
+    def run(*operands, **parameters):
+        if divided(*operands):
+            return native(*operands, **parameters)
+        return there.bind(*agreeing(*operands), **parameters)
+
+    return run
 
 
 def _linear_jvp(made, primals, tangents, **parameters):

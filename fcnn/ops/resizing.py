@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from .cpu import resizing as cpu
-from .lowerings import native as asked_native
+from .lowerings import is_native
 from .primitives import linear
 from .windows import Sides, check, describe, floating, per_side, positive, spatial, wide
 
@@ -62,7 +62,7 @@ def resize(
     options = (method, antialias, align_corners)
     how = tuple((n, m, *options) if n != m else None for n, m in zip(sizes, targets, strict=True))
     y = wide(x)
-    run = _products if asked_native() else _resampled_p
+    run = _products if is_native() else _resampled_p
     return run(y, how=how, like=y.shape[1:]).astype(x.dtype)
 
 

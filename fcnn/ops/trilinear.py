@@ -16,7 +16,7 @@ from jax.interpreters import ad, batching
 
 from . import cpu, native
 from .geometry import Geometry
-from .primitives import agreeing, front, merge, primitive, split
+from .primitives import agreeing, divided, front, merge, primitive, split
 
 
 def _define(name: str, plain: Callable, fast: Callable):
@@ -45,16 +45,22 @@ kernel_p = _define("convolution_kernel_gradient", native.kernel_gradient, cpu.ke
 
 def output(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
     """The convolution: ``[n, *size, c], [*window, c / groups, d] -> [n, *count, d]``."""
+    if divided(x, kernel):
+        return native.output(x, kernel, at)
     return output_p.bind(*agreeing(x, kernel), at=at, stacked=False)
 
 
 def input_gradient(g: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
     """Its transpose: ``[n, *count, d], [*window, c / groups, d] -> [n, *size, c]``."""
+    if divided(g, kernel):
+        return native.input_gradient(g, kernel, at)
     return input_p.bind(*agreeing(g, kernel), at=at, stacked=False)
 
 
 def kernel_gradient(x: jax.Array, g: jax.Array, at: Geometry) -> jax.Array:
     """The kernel's: ``[n, *size, c], [n, *count, d] -> [*window, c / groups, d]``."""
+    if divided(x, g):
+        return native.kernel_gradient(x, g, at)
     return kernel_p.bind(*agreeing(x, g), at=at, stacked=False)
 
 

@@ -28,24 +28,28 @@ def compiled(function: Callable[..., Any], *, donate: tuple[int, ...] = ()) -> C
     They are left out where they cannot be had: within other transformations, or where XLA does not
     know them. Arrays of half a block or more are left in one block.
     """
-    plain = jax.jit(function, donate_argnums=donate)
-    chosen = None
+    plain, chosen = jax.jit(function, donate_argnums=donate), {}
 
     @functools.wraps(function)
     def run(*args, **named):
-        nonlocal chosen
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, named))):
+        leaves = jax.tree.leaves((args, named))
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return plain(*args, **named)
-        if chosen is None:
-            options = None
-            if jax.default_backend() == "cpu":
-                small = 2 * _largest(plain.trace(*args, **named).jaxpr) <= BLOCK
-                options = {**_known(SOON), **(_known(BLOCKS) if small else {})} or None
-            chosen = jax.jit(function, donate_argnums=donate, compiler_options=options)
-        return chosen(*args, **named)
+        shapes = tuple(getattr(leaf, "shape", ()) for leaf in leaves)
+        if shapes not in chosen:
+            options = _options(plain.trace(*args, **named).jaxpr)
+            chosen[shapes] = jax.jit(function, donate_argnums=donate, compiler_options=options)
+        return chosen[shapes](*args, **named)
 
     run.lower, run.trace = plain.lower, plain.trace
     return run
+
+
+def _options(program: Jaxpr) -> dict[str, int] | None:
+    if jax.default_backend() != "cpu":
+        return None
+    small = 2 * _largest(program) <= BLOCK
+    return {**_known(SOON), **(_known(BLOCKS) if small else {})} or None
 
 
 @functools.cache
@@ -61,16 +65,19 @@ def _known(option: tuple[str, int]) -> dict[str, int]:
 
 def _largest(program: Jaxpr | ClosedJaxpr) -> int:
     """Bytes of the largest array that a program makes."""
-    program = getattr(program, "jaxpr", program)
     sizes = [0]
-    for eqn in program.eqns:
-        sizes += [
-            prod(var.aval.shape) * var.aval.dtype.itemsize
-            for var in eqn.outvars
-            if hasattr(var.aval, "shape")
-        ]
+    for eqn in getattr(program, "jaxpr", program).eqns:
+        window = getattr(eqn.params.get("at"), "window", ())
+        planes = window[0] if len(window) == 3 else 0  # of a volume, as so many planes together
+        sizes += [max(planes, 1) * _bytes(var) for var in eqn.outvars]
+        sizes += [planes * _bytes(var) for var in eqn.invars]
         inner = jax.tree.leaves(
             list(eqn.params.values()), is_leaf=lambda p: isinstance(p, Jaxpr | ClosedJaxpr)
         )
         sizes += [_largest(p) for p in inner if isinstance(p, Jaxpr | ClosedJaxpr)]
     return max(sizes)
+
+
+def _bytes(var: Any) -> int:
+    shape = getattr(var.aval, "shape", None)
+    return 0 if shape is None else prod(shape) * var.aval.dtype.itemsize

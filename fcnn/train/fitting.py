@@ -67,7 +67,8 @@ def fit(
     and with ``patience`` the best one is returned.
 
     Examples that are arrays in memory, of up to 512 MB, are put on the device once, where a loop
-    takes many steps in one call. Others are read batch by batch; the results are the same.
+    takes many steps in one call; what is done to the arrays later it does not see. Others are read
+    batch by batch; the results are the same.
 
     Example:
         >>> import fcnn

@@ -70,7 +70,7 @@ def looped(
         return lax.fori_loop(first, first + count, one, (carry, found))
 
     run = compiled(run, donate=(0,) if donate else ())
-    data = jax.device_put(data)
+    data = jax.device_put(jax.tree.map(np.copy, data))  # else it may share the user's memory
     blank = jax.device_put(
         {name: np.zeros((steps, *value.shape), value.dtype) for name, value in values.items()}
     )

@@ -45,6 +45,8 @@ def test_small_arrays_get_small_blocks(options):
     made = len(options)
     run(*operands(9))  # decided once
     assert len(options) == made
+    run(*operands(compiling.BLOCK // (2 * 64 * 4) + 1))  # for these shapes
+    assert options[-1] == dict([compiling.SOON])
 
 
 def test_arrays_of_half_a_block_do_not(options):

@@ -143,3 +143,21 @@ def test_a_carry_that_changes_its_shape_is_not_looped():
         return jnp.concatenate([carry, carry]), {"loss": carry.sum()}
 
     assert looped(step, jnp.ones(1), {"x": np.ones(4), "y": np.ones(4)}, 2) is None
+
+
+@pytest.mark.parametrize("offset", [0, 1])  # numpy aligns whole arrays, and JAX can share these
+def test_what_is_done_to_the_arrays_during_a_run_is_not_seen(offset):
+    data = bands(32)
+    room = np.zeros(data.x.size + 16, data.x.dtype)
+    start_at = (-room.ctypes.data // room.itemsize) % 16 + offset
+    x = room[start_at : start_at + data.x.size].reshape(data.x.shape)
+
+    def fitted(callbacks):
+        x[:] = data.x
+        options = {"epochs": 3, "batch_size": 8, "callbacks": callbacks, "progress": False}
+        return fcnn.fit(small(), (x, data.y), optimizer=ADAM, **options)[1]["loss"]
+
+    def wipe(_):
+        x[:] = 0
+
+    assert fitted([wipe]) == fitted([])

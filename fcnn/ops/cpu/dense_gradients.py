@@ -7,9 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .. import native
 from ..geometry import Geometry, geometry
 from . import dense
 from .pieces import bytes_of, chunk, chunks_summed, dot_over_cells, padded, taps
+
+MANY = 64
+"""Cells up to which a window, or one side of it, is written out: more compile for seconds."""
 
 
 def input_gradient(g: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
@@ -118,6 +122,9 @@ def _seen(phase, window, stride, dilation):
 def kernel_gradient(x: jax.Array, g: jax.Array, at: Geometry) -> jax.Array:
     """``[n, *size, c], [n, *count, d] -> [*window, c, d]``: products of matrices over cells."""
     c, d = x.shape[-1], g.shape[-1]
+    many = prod(at.window) > MANY
+    if max(at.window) > MANY or (many and len(at.size) == 2 and set(at.stride) != {1}):
+        return native.kernel_gradient(x, g, at)
     if dense.tiled(at) or set(at.window) == {1}:
         x = dense.tiles(x, at) if dense.tiled(at) else taps(padded(x, at.pads), at)[0]
         return dot_over_cells(x, g).reshape(*at.window, c, d)
@@ -125,7 +132,7 @@ def kernel_gradient(x: jax.Array, g: jax.Array, at: Geometry) -> jax.Array:
         x, planes = dense.sliced(x, at)
         y = kernel_gradient(x, g.reshape(-1, *planes.count, d), planes)
         return jnp.moveaxis(y.reshape(*planes.window, at.window[0], c, d), 2, 0)
-    if set(at.stride) == {1} and c > 4:
+    if set(at.stride) == {1} and (c > 4 or many):
         return _shifted(x, g, at)
 
     def some(x, g):
