@@ -7,8 +7,9 @@ from typing import NamedTuple
 class Geometry(NamedTuple):
     """Windows on an input, one entry for each spatial dimension.
 
-    The padding ends with the last window, ``size + before + after = span(count)``: ``before`` is
-    never negative, ``after`` is where cells are left over that no window sees.
+    The padding ends with the last window, so that ``size + before + after`` is
+    ``(count - 1) * stride + reach + 1``: ``before`` is never negative, ``after`` is where cells are
+    left over that no window sees.
 
     Attributes:
         size: Of the input.

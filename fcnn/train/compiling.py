@@ -15,7 +15,7 @@ from math import prod
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxprs_in_params
 
 BLOCK = 32_000_000  # bytes; the C library's largest threshold for reuse is 32 MiB
 SOON = ("xla_backend_optimization_level", 1)
@@ -71,10 +71,7 @@ def _largest(program: Jaxpr | ClosedJaxpr) -> int:
         planes = window[0] if len(window) == 3 else 0  # of a volume, as so many planes together
         sizes += [max(planes, 1) * _bytes(var) for var in eqn.outvars]
         sizes += [planes * _bytes(var) for var in eqn.invars]
-        inner = jax.tree.leaves(
-            list(eqn.params.values()), is_leaf=lambda p: isinstance(p, Jaxpr | ClosedJaxpr)
-        )
-        sizes += [_largest(p) for p in inner if isinstance(p, Jaxpr | ClosedJaxpr)]
+        sizes += map(_largest, jaxprs_in_params(eqn.params))
     return max(sizes)
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
 
 from ..core import spec
 from ..data import Dataset
@@ -113,7 +113,5 @@ def _slow_in_loops(eqn: JaxprEqn) -> bool:
         last, sides = rank + 1, range(1, rank + 1)
         nhwc, hwio = (0, last, *sides), (last, rank, *range(rank))
         return eqn.params["dimension_numbers"] != (nhwc, hwio, nhwc)
-    programs = Jaxpr | ClosedJaxpr
-    found = jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda p: isinstance(p, programs))
-    inner = (getattr(p, "jaxpr", p) for p in found if isinstance(p, programs))
+    inner = jaxprs_in_params(eqn.params)
     return any(_slow_in_loops(eqn) for program in inner for eqn in program.eqns)

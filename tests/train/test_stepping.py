@@ -167,15 +167,17 @@ def test_a_pattern_that_matches_nothing_lists_the_paths():
         start(small(), SGD, KEY, batch()["x"], trainable="hed/.*")
 
 
-def test_a_step_compiles_once():
+def test_a_step_compiles_once(caplog):
     traces = []
     model = serial(noting(traces), small())
     ts = start(model, SGD, KEY, batch()["x"])
     step = make_step(model, optimizer=SGD)
     traces.clear()
-    for _ in range(4):
-        ts, _ = step(ts, batch())
+    with jax.log_compiles():
+        for _ in range(4):
+            ts, _ = step(ts, batch())
     assert traces == ["train"]
+    assert sum(m.startswith("Compiling jit(step)") for m in caplog.messages) == 1
 
 
 def test_each_step_draws_its_own_noise_and_the_key_of_the_run_stays():

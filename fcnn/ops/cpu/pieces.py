@@ -15,7 +15,7 @@ CACHE = 1_500_000
 """Bytes that a loop handles at a time, so that they stay in a core's second-level cache."""
 
 hold = lax.optimization_barrier
-"""Ends a fusion: XLA would compute the array again, or serially, inside of what uses it."""
+"""Keeps apart what looks equal: XLA would share it, by writing it to memory. It ends no fusion."""
 
 
 def padded(x: jax.Array, pads: tuple[tuple[int, int], ...], value: float = 0) -> jax.Array:
