@@ -12,8 +12,8 @@ from .registry import image_model
 def inverted_block(inside: int, features: int, stride: int = 1, expansion: int = 6) -> Layer:
     """1x1 up to ``expansion`` times the channels, depthwise 3x3, 1x1 down; no activation last.
 
-    ``[n, h, w, inside] -> [n, ceil(h / stride), ceil(w / stride), features]``, with a skip where the
-    shape stays. With an expansion of 1 the first convolution is left out.
+    ``[n, h, w, inside] -> [n, ceil(h / stride), ceil(w / stride), features]``, with a skip where
+    the shape stays. With an expansion of 1 the first convolution is left out.
     """
 
     def forward(f, x):
