@@ -3,13 +3,15 @@
 Nothing here remembers anything, so any batch of any epoch can be made again.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .dataset import Dataset, as_dataset
 from .random_order import permutation
+from .workers import Ahead, check_workers, workers_for
 
 
 def order(n: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -28,8 +30,14 @@ def order(n: int, *, seed: int, epoch: int) -> np.ndarray:
 
 
 def batches(
-    data: Any, batch_size: int, *, seed: int | None = None, epoch: int = 0, start: int = 0
-) -> Iterator[dict[str, np.ndarray]]:
+    data: Any,
+    batch_size: int,
+    *,
+    seed: int | None = None,
+    epoch: int = 0,
+    start: int = 0,
+    workers: int = 0,
+) -> Ahead:
     """Batches of ``batch_size`` rows: dicts of ``x``, ``y``, ``weight`` and ``index``.
 
     Each example comes exactly once. The last batch is filled with examples from the beginning of
@@ -47,11 +55,25 @@ def batches(
         seed: Of the order; None keeps the order of the data.
         epoch: Changes the order under the same seed.
         start: Number of the first batch to make; those before are not read.
+        workers: Threads that make batches ahead. The batches are the same with any number; columns
+            that are no arrays are read by several threads at once, a source of one's own by one.
+
+    Returns:
+        An iterator; ``close`` ends its threads early.
 
     Raises:
         ValueError: the data is empty, or an option is out of range.
     """
+    check_workers(workers)
     dataset = as_dataset(data)
+    make, numbers = numbered(dataset, batch_size, seed=seed, epoch=epoch, start=start)
+    return Ahead(make, numbers, workers_for(dataset, workers))
+
+
+def numbered(
+    dataset: Dataset, batch_size: int, *, seed: int | None, epoch: int = 0, start: int = 0
+) -> tuple[Callable[[int], dict[str, np.ndarray]], range]:
+    """``(make, numbers)``: what makes a batch by its number, and the numbers of an epoch."""
     if len(dataset) == 0:
         raise ValueError(f"{dataset.name} has no examples")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
@@ -60,21 +82,20 @@ def batches(
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if start < 0:
         raise ValueError(f"start must be at least 0, got {start}")
-    n = len(dataset)
+    n, size = len(dataset), int(batch_size)
     rows = np.arange(n) if seed is None else order(n, seed=seed, epoch=epoch)
-    return _batches(dataset, rows, int(batch_size), start)
+    return functools.partial(_batch, dataset, rows, size), range(start, -(-n // size))
 
 
-def _batches(dataset: Dataset, rows: np.ndarray, size: int, start: int) -> Iterator[dict]:
+def _batch(dataset: Dataset, rows: np.ndarray, size: int, number: int) -> dict[str, np.ndarray]:
     n = len(rows)
-    for first in range(start * size, n, size):
-        position = np.arange(first, first + size)
-        index = rows[position % n]
-        x, y, *weight = dataset[index]
-        once = (position < n).astype(np.float32)
-        yield {
-            "x": x,
-            "y": y,
-            "weight": once * weight[0] if weight else once,
-            "index": index.astype(np.int32),
-        }
+    position = np.arange(number * size, (number + 1) * size)
+    index = rows[position % n]
+    x, y, *weight = dataset[index]
+    once = (position < n).astype(np.float32)
+    return {
+        "x": x,
+        "y": y,
+        "weight": once * weight[0] if weight else once,
+        "index": index.astype(np.int32),
+    }

@@ -6,10 +6,21 @@ from typing import Any
 import numpy as np
 
 
-def numbers(values: Any, name: str) -> np.ndarray:
-    """``values`` as a native, contiguous array of numbers, at most 32 bits wide if floating."""
+def is_lazy(values: Any) -> bool:
+    """Whether these are examples that are read when asked for, and taken without being read."""
+    parts = ("shape", "dtype", "take", "__getitem__")
+    return all(hasattr(values, part) for part in parts) and not hasattr(values, "__array__")
+
+
+def numbers(values: Any, name: str) -> Any:
+    """``values`` as a native, contiguous array of numbers, at most 32 bits wide if floating.
+
+    What is read only when asked for stays as it is.
+    """
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; fill it first: {name}.filled(value)")
+    if is_lazy(values):
+        return values
     try:
         column = np.asarray(values)
     except ValueError as error:

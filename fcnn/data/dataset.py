@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from .columns import check_labels, class_names, encode_labels, numbers, targets, texts, weights
+from .columns import (
+    check_labels,
+    class_names,
+    encode_labels,
+    is_lazy,
+    numbers,
+    targets,
+    texts,
+    weights,
+)
 from .random_order import SPLIT, permutation
 
 
@@ -18,7 +27,8 @@ class Dataset:
     one example. ``arrays`` makes a dataset, with checks.
 
     Attributes:
-        x: Inputs, ``[n, ...]``; None where they can only be read a batch at a time.
+        x: Inputs, ``[n, ...]``: an array, or a column like ``Pictures`` that reads examples when
+            they are asked for; None where they can only be read a batch at a time.
         y: Targets, ``[n, ...]``; None likewise. Labels are integers ``[n]``.
         weight: How much each example counts, float32 ``[n]``; None means all the same.
         classes: The names of the labels 0, 1, ...
@@ -47,11 +57,11 @@ class Dataset:
         return tuple(column[rows] for column in (self.x, self.y, self.weight) if column is not None)
 
     def take(self, indices: Any, *, name: str | None = None) -> "Dataset":
-        """The dataset of these examples only, in this order."""
+        """The dataset of these examples only, in this order; files are not read."""
         rows = np.atleast_1d(np.arange(len(self))[_rows(indices)])
         return dataclasses.replace(
             self,
-            x=self.x[rows],
+            x=self.x.take(rows, axis=0) if is_lazy(self.x) else self.x[rows],
             y=self.y[rows],
             weight=None if self.weight is None else self.weight[rows],
             name=name or self.name,

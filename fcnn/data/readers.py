@@ -6,6 +6,7 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
@@ -43,15 +44,66 @@ def digits() -> tuple[Dataset, Dataset]:
 def mnist(folder: str | os.PathLike) -> tuple[Dataset, Dataset]:
     """``(train, test)`` from the four IDX files of MNIST, or of a set in its form, in ``folder``.
 
-    ``x`` is float32 ``[n, 28, 28, 1]`` in [0, 1], ``y`` int32. The files have their official names,
+    ``x`` is float32 ``[n, h, w, 1]`` in [0, 1], 28 x 28 in MNIST, ``y`` int32. The classes are the
+    numbers 0 to 9, or to the largest label. The files have their official names,
     ``train-images-idx3-ubyte`` and so on (``train-images.idx3-ubyte`` is found as well), and may be
-    gzipped.
+    gzipped; ``idx`` reads files of other names.
 
     Raises:
         FileNotFoundError: one of the four is missing.
         ValueError: a file is damaged or something else; the message names it.
     """
-    return _mnist_part(Path(folder), "train"), _mnist_part(Path(folder), "t10k")
+    halves = []
+    for half, part in (("train", "train"), ("test", "t10k")):
+        images = _find(Path(folder), f"{part}-images", "idx3-ubyte")
+        labels = _find(Path(folder), f"{part}-labels", "idx1-ubyte")
+        halves.append((images, *_read_idx_pair(images, labels), f"mnist {half}"))
+    (_, x, _, _), (images, x_test, _, _) = halves
+    if x.shape[1:] != x_test.shape[1:]:
+        (h, w), (height, width) = x_test.shape[1:], x.shape[1:]
+        raise ValueError(
+            f"{images}: pictures are {h} x {w}, in the training part {height} x {width}"
+        )
+    classes = _numbered(y for _, _, y, _ in halves)
+    train, test = (arrays(_pictures(x, 255), y, classes=classes, name=n) for _, x, y, n in halves)
+    return train, test
+
+
+def idx(images: str | os.PathLike, labels: str | os.PathLike) -> Dataset:
+    """The pictures and labels of two IDX files of bytes, as ``mnist`` gives them.
+
+    Raises:
+        FileNotFoundError: one is missing.
+        ValueError: a file is damaged or something else, or their lengths differ.
+    """
+    images = Path(images)
+    x, y = _read_idx_pair(images, Path(labels))
+    return arrays(_pictures(x, 255), y, classes=_numbered([y]), name=images.name.partition(".")[0])
+
+
+def npy(
+    x: str | os.PathLike, y: str | os.PathLike, *, classes: Sequence[str] | None = None
+) -> Dataset:
+    """The dataset in two ``.npy`` files, memory-mapped: values are read when they are asked for.
+
+    float64 becomes float32, in memory; other values are kept as they are stored.
+
+    Args:
+        x: The file of the inputs, ``[n, ...]``.
+        y: The file of the targets.
+        classes: The names of the labels 0, 1, ...
+
+    Raises:
+        FileNotFoundError: one is missing.
+        ValueError: a file is damaged or holds Python objects, or the lengths differ.
+    """
+    columns = []
+    for file in map(Path, (x, y)):
+        try:
+            columns.append(np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray))
+        except (ValueError, EOFError, AttributeError) as error:
+            raise ValueError(f"{file} is no .npy of numbers: {error}") from error
+    return arrays(*columns, classes=classes, name=Path(x).stem)
 
 
 def npz(file: str | os.PathLike) -> Dataset | tuple[Dataset, Dataset]:
@@ -97,18 +149,17 @@ def _pictures(raw: np.ndarray, white: int) -> np.ndarray:
     return np.divide(raw[..., None], np.float32(white))
 
 
-def _mnist_part(folder: Path, part: str) -> Dataset:
-    images = _find(folder, f"{part}-images", "idx3-ubyte")
-    labels = _find(folder, f"{part}-labels", "idx1-ubyte")
+def _read_idx_pair(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
     x, y = _read_idx(images, 3), _read_idx(labels, 1)
-    if x.shape[1:] != (28, 28):
-        raise ValueError(f"{images}: pictures are {x.shape[1]} x {x.shape[2]}, not 28 x 28")
     if len(x) != len(y):
         raise ValueError(f"{images} has {len(x)} pictures, {labels.name} has {len(y)} labels")
-    if y.size and y.max() > 9:
-        raise ValueError(f"{labels}: labels lie in 0..9, got {y.max()}")
-    name = "mnist train" if part == "train" else "mnist test"
-    return arrays(_pictures(x, 255), y.astype(np.int32), classes=_DIGITS, name=name)
+    return x, y.astype(np.int32)
+
+
+def _numbered(labels: Iterable[np.ndarray]) -> tuple[str, ...]:
+    """The numbers of the classes as their names, ten at least."""
+    most = max(y.max(initial=9) for y in labels)
+    return tuple(map(str, range(most + 1)))
 
 
 def _find(folder: Path, stem: str, kind: str) -> Path:

@@ -1,0 +1,199 @@
+"""Batches from elsewhere: whatever gives batches whenever it is iterated, such as a PyTorch loader.
+
+Their order, their shuffling and their size are the source's own, so that a batch of a stream cannot
+be made again by its number, as one of a dataset can.
+"""
+
+import itertools
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .columns import class_names, encode_labels, numbers, targets, texts, weights
+from .workers import Ahead
+
+COLUMNS = ("x", "y", "weight")
+
+
+class Stream:
+    """Batches of one size, in the order in which a source gives them; ``stream`` makes one.
+
+    Attributes:
+        classes: The names of the labels 0, 1, ...
+        name: What errors and reports call it.
+        once: Whether the source is used up when it has been read.
+        first: The first batch, without filling: ``x``, ``y`` and, where there are any, ``weight``.
+        size: Rows of a batch: those of the first.
+        steps: Number of batches, where the source tells it, else 0.
+    """
+
+    x = y = weight = None  # as those of a source that is read a batch at a time
+
+    def __init__(self, source: Any, classes: tuple[str, ...] | None, name: str):
+        self.classes, self.name, self._source = classes, name, source
+        given = self._open()
+        self.once = given is source
+        self.steps = operator.length_hint(source, 0)
+        try:
+            batch = next(given)
+        except StopIteration:
+            raise ValueError(f"{name} gives no batches") from None
+        self.first = self._read(0, batch)
+        self.size = len(self.first["x"])
+        self._rest = itertools.chain([batch], given) if self.once else None
+
+    def numbered(self) -> tuple[Callable[[int], Any], Iterable[int]]:
+        """``(make, numbers)``, as of a dataset: what makes the batches of one pass, one by one, and
+        None after the last.
+
+        Raises:
+            ValueError: the source is used up.
+        """
+        if self.once and self._rest is None:
+            raise ValueError(
+                f"{self.name} is a {type(self._source).__name__}, which can be read only once; "
+                "give the function that makes it to fcnn.data.stream, or an object with __iter__"
+            )
+        given, self._rest = self._rest if self.once else self._open(), None
+        done = 0
+
+        def make(number):
+            nonlocal done
+            batch = next(given, None)
+            if batch is None:
+                return None
+            columns = self._read(number, batch)
+            done += len(columns["x"])
+            return self._filled(columns, done)
+
+        return make, itertools.count()
+
+    def batches(self, workers: int = 0) -> Ahead:
+        """One pass over the source: dicts of ``x``, ``y``, ``weight`` and ``index``.
+
+        ``index`` counts the examples. A smaller batch is filled with examples of its own at weight
+        0, whose index is -1. One thread at most reads ahead.
+
+        Raises:
+            ValueError: the source is used up, or, when it comes, a batch is larger than the first
+                or of another shape.
+        """
+        return Ahead(*self.numbered(), min(workers, 1))
+
+    def __repr__(self) -> str:
+        what = f"{self.name}: batches of {self.size}"
+        for name, column in self.first.items():
+            what += f", {name} {column.dtype}[{','.join(map(str, column.shape[1:]))}]"
+        return f"<{what}>"
+
+    def _open(self) -> Iterator[Any]:
+        return iter(self._source() if callable(self._source) else self._source)
+
+    def _read(self, number: int, batch: Any) -> dict[str, np.ndarray]:
+        """A batch as columns of their own memory: a source may use its own again."""
+        what = f"batch {number} of {self.name}"
+        columns = _columns(batch, what)
+        n = len(columns["x"])
+        labels = texts(columns["y"])
+        if labels is not None:
+            if self.classes is None:
+                raise TypeError(f"{what} has labels that are strings: say which classes there are")
+            columns["y"], _ = encode_labels(labels, self.classes)
+        columns["y"] = targets(columns["y"])
+        if "weight" in columns:
+            columns["weight"] = weights(columns["weight"], n)
+        if n == 0 or len(columns["y"]) != n:
+            raise ValueError(f"{what} has {n} inputs and {len(columns['y'])} targets")
+        if number:
+            self._compare(columns, what)
+        return {name: np.array(column) for name, column in columns.items()}
+
+    def _compare(self, columns: Mapping[str, np.ndarray], what: str) -> None:
+        if columns.keys() != self.first.keys():
+            raise ValueError(f"{what} has {', '.join(columns)}; the first {', '.join(self.first)}")
+        for name, column in columns.items():
+            like = self.first[name]
+            if (column.shape[1:], column.dtype) != (like.shape[1:], like.dtype):
+                raise ValueError(
+                    f"{name} of {what} is {column.dtype}{list(column.shape[1:])} an example, that "
+                    f"of the first {like.dtype}{list(like.shape[1:])}"
+                )
+        if len(columns["x"]) > self.size:
+            raise ValueError(
+                f"{what} has {len(columns['x'])} examples, more than the {self.size} of the first, "
+                "which sets the size of all"
+            )
+
+    def _filled(self, batch: dict[str, np.ndarray], done: int) -> dict[str, np.ndarray]:
+        n = len(batch["x"])
+        rows, real = np.arange(self.size) % n, np.arange(self.size) < n
+        columns = batch if n == self.size else {name: x[rows] for name, x in batch.items()}
+        return {
+            "x": columns["x"],
+            "y": columns["y"],
+            "weight": real * columns.get("weight", np.float32(1)),
+            "index": np.where(real, rows + done - n, -1).astype(np.int32),
+        }
+
+
+def stream(
+    source: Iterable[Any] | Callable[[], Iterable[Any]],
+    *,
+    classes: Sequence[str] | None = None,
+    name: str = "data",
+) -> Stream:
+    """Batches that something else makes, for ``fit`` and ``evaluate``.
+
+    A batch is a pair ``(x, y)``, a triple ``(x, y, weight)``, or a dict of those, of arrays or of
+    what NumPy can read as such: tensors of PyTorch and TensorFlow too. Each is one step; an epoch
+    is one pass. The first batch sets the size, and smaller ones are filled up with examples that
+    weigh nothing.
+
+    Example:
+        >>> def batches():
+        ...     for first in (0, 4):
+        ...         x = np.arange(first, min(first + 4, 6))
+        ...         yield x, x % 2
+        >>> [batch["weight"].tolist() for batch in stream(batches).batches()]
+        [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]]
+
+    Args:
+        source: What is iterated once for each epoch, or a function that makes it. What can be
+            iterated only once, such as a generator, serves for one epoch.
+        classes: The names of the labels 0, 1, ...
+        name: What errors and reports call it.
+
+    Raises:
+        TypeError: the source cannot be iterated, or what it gives is no batch.
+        ValueError: it gives no batches, or an impossible one.
+    """
+    if not callable(source) and not hasattr(source, "__iter__"):
+        raise TypeError(f"{name} gives no batches: a {type(source).__name__} cannot be iterated")
+    return Stream(source, None if classes is None else class_names(classes), name)
+
+
+def gives_batches(data: Any) -> bool:
+    """Whether something is a stream, or can only be iterated, so that it must be one."""
+    plain = isinstance(data, tuple | list | str | bytes | Mapping)
+    return isinstance(data, Stream) or (
+        hasattr(data, "__iter__") and not hasattr(data, "__getitem__") and not plain
+    )
+
+
+def _columns(batch: Any, what: str) -> dict[str, Any]:
+    if isinstance(batch, Mapping):
+        known = {"x", "y"} <= batch.keys() <= {*COLUMNS, "index"}
+        got = f"a dict of {', '.join(map(str, batch))}"
+        found = {name: batch[name] for name in COLUMNS if name in batch}
+    else:
+        known = isinstance(batch, tuple | list) and len(batch) in (2, 3)
+        got = f"a {type(batch).__name__}"
+        found = dict(zip(COLUMNS, batch, strict=False)) if known else {}
+    if not known:
+        raise TypeError(
+            f"{what} must be (x, y), (x, y, weight) or a dict of x, y and perhaps weight; got {got}"
+        )
+    found["x"] = numbers(found["x"], "x")
+    return found
