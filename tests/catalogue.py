@@ -57,6 +57,7 @@ from fcnn.layers import (
     layer_scale,
     leaky_relu,
     local_response_norm,
+    log_mel,
     lstm,
     max_pool,
     normalize,
@@ -71,6 +72,7 @@ from fcnn.layers import (
     separable_conv,
     silu,
     spatial_dropout,
+    spectrogram,
     squeeze_excite,
     weight_standardized,
     zero_pad,
@@ -100,6 +102,7 @@ def pictures(side: int, channels: int) -> jax.ShapeDtypeStruct:
 
 
 PIXELS, WORDS = batch(6, 6, 4, dtype="uint8"), batch(6, dtype="int32")
+SOUND = batch(40)
 
 
 def shortcut(features):
@@ -258,6 +261,14 @@ OTHERS = [
     Row("normalize, pixels", lambda: normalize(127.5, (60, 61, 62, 63)), PIXELS),
     Row("rescale", lambda: rescale(2, -1), IMAGE),
     Row("rescale, pixels", lambda: rescale(1 / 255), PIXELS),
+    Row("spectrogram", lambda: spectrogram(16), SOUND),
+    Row("spectrogram, power", lambda: spectrogram(12, 5, floor=None, padding="same"), SOUND),
+    Row("log_mel", lambda: log_mel(400, bands=3), SOUND),
+    Row(
+        "log_mel, slaney",
+        lambda: log_mel(400, bands=4, low=20, scale="slaney", equal_area=True, padding=((3, 5),)),
+        SOUND,
+    ),
     Row("activations", lambda: concat(*activations()), VECTOR),
     Row("activation", lambda: activation(leaky_relu, negative_slope=0.2), IMAGE),
     Row("activation, named option", lambda: activation(gelu, approximate=False), IMAGE),

@@ -68,4 +68,6 @@ from .reshaping import reshape as reshape
 from .reshaping import zero_pad as zero_pad
 from .responses import global_response_norm as global_response_norm
 from .responses import local_response_norm as local_response_norm
+from .spectrograms import log_mel as log_mel
+from .spectrograms import spectrogram as spectrogram
 from .standardization import weight_standardized as weight_standardized
