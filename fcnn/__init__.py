@@ -14,6 +14,7 @@ Example:
     True
 """
 
+from . import augment as augment
 from . import data as data
 from . import explain as explain
 from . import layers as layers
@@ -86,6 +87,7 @@ from .layers import layer_norm as layer_norm
 from .layers import layer_scale as layer_scale
 from .layers import leaky_relu as leaky_relu
 from .layers import local_response_norm as local_response_norm
+from .layers import log_mel as log_mel
 from .layers import log_sigmoid as log_sigmoid
 from .layers import log_softmax as log_softmax
 from .layers import lstm as lstm
@@ -111,6 +113,7 @@ from .layers import softplus as softplus
 from .layers import sparse_plus as sparse_plus
 from .layers import sparse_sigmoid as sparse_sigmoid
 from .layers import spatial_dropout as spatial_dropout
+from .layers import spectrogram as spectrogram
 from .layers import squareplus as squareplus
 from .layers import squeeze_excite as squeeze_excite
 from .layers import swish as swish
