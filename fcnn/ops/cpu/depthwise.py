@@ -100,7 +100,17 @@ def _met(at):
 def _sum_of_taps(views, kernel):
     vectors = kernel.reshape(-1, kernel.shape[-1])
     terms = [view * vector for view, vector in zip(views, vectors, strict=True)]
-    return sum(terms[1:], terms[0])
+    return _in_one_pass(sum(terms[1:], terms[0]))
+
+
+def _in_one_pass(y):
+    """``y`` itself, by an operation that XLA's library for sums on CPUs does not know.
+
+    With a norm after it, the library would take the last terms of ``y`` too, and have them written
+    to memory one by one: 7x7 over [16, 16, 16, 48] with layer norm takes 2.6 ms then, 0.9 ms so.
+    """
+    of = jnp.finfo(y.dtype)
+    return lax.reduce_precision(y, of.nexp, of.nmant)
 
 
 def _repeated(x, features):

@@ -72,3 +72,16 @@ def test_sums_over_many_cells():
     at = geometry((70_000,), (3,), (1,), (1,), (1,), (70_000,), groups=2)
     x, _, g = _arrays(at, 1, 1)
     _close(depthwise.kernel_gradient, native.kernel_gradient, x, g, at)
+
+
+def test_a_norm_that_follows_leaves_the_sum_in_one_pass():
+    at = geometry((16, 16), (7, 7), (1, 1), (1, 1), (3, 3), (16, 16), groups=48)
+
+    def normed(x, kernel, bias):
+        y = depthwise.output(2 * x, kernel, at) + bias
+        return y - y.mean(-1, keepdims=True)
+
+    shapes = [(16, 16, 16, 48), (7, 7, 1, 48), (48,)]
+    program = jax.jit(normed).lower(*(jax.ShapeDtypeStruct(s, np.float32) for s in shapes))
+    steps = program.compile().as_text().split("\nENTRY")[1].count("fusion(")
+    assert steps < 10  # 30 where the last terms are written one by one
