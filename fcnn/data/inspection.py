@@ -23,7 +23,7 @@ from .findings import Example, Finding, Inspection, findings
 from .folders import HALVES, SUFFIXES
 from .pictures import FORMATS, pixels
 from .readers import mnist, npz
-from .suspicions import suspicions
+from .suspicions import suspicions, unknown_classes
 from .workers import check_workers
 
 _VALIDATION = {"val", "valid", "validation"}
@@ -43,11 +43,11 @@ def check(path: str | os.PathLike, *, workers: int | None = None) -> Inspection:
     """What is in a set of pictures and what is wrong with it; every file is read and decoded.
 
     Problems are files that cannot be read, pictures in no class folder, pictures of the test half
-    that are also in the train half, and pictures in two classes. Warnings are repeats in a class,
-    names that do not fit the format, sizes far from all others, pictures of one colour, files that
-    are left out, empty folders, classes that a half lacks or spells in another way, and classes
-    with 10 times the pictures of others. Two pictures are equal where a network would see the same
-    8-bit RGB pixels, however they were saved.
+    that are also in the train half, pictures in two classes, and classes that only the test half
+    has. Warnings are repeats in a class, names that do not fit the format, sizes far from all
+    others, pictures of one colour, files that are left out, empty folders, classes that the test
+    half lacks or spells in another way, and classes with 10 times the pictures of others. Two
+    pictures are equal where a network would see the same 8-bit RGB pixels, however they were saved.
 
     Example:
         >>> found = check("photos")  # doctest: +SKIP
@@ -146,7 +146,7 @@ def _inspection(
         sizes=Counter(example.size for example in examples if example.size),
         formats=Counter(example.format for example in examples if example.format),
         modes=Counter(example.mode for example in examples if example.mode),
-        problems=(*problems, *leaks(equal, totals), *conflicts(equal)),
+        problems=(*problems, *leaks(equal, totals), *conflicts(equal), *unknown_classes(counts)),
         warnings=(*repeats(equal), *suspicions(examples, counts), *odd),
     )
 

@@ -37,6 +37,17 @@ def suspicions(examples: Sequence[Example], counts: Counts) -> list[Finding]:
     ]
 
 
+def unknown_classes(counts: Counts) -> list[Finding]:
+    """Classes that cannot be learned, because the first part, the training part, has none."""
+    (first, taught), *others = counts.items()
+    found = []
+    for part, classes in others:
+        if unknown := sorted(set(classes) - set(taught) - {""}):
+            text = f"{first} lacks the {_classes(unknown)}, of which {part} has pictures"
+            found.append(Finding("class", text))
+    return found
+
+
 def _wrong_suffixes(examples: Sequence[Example]) -> list[Finding]:
     files = []
     for example in examples:
@@ -89,14 +100,13 @@ def _same_names(counts: Counts) -> list[set[str]]:
 
 
 def _lacking_classes(counts: Counts) -> list[Finding]:
-    """Classes that a part lacks and has under no other spelling either."""
+    """Classes that a part after the first lacks and has under no other spelling either."""
     known = set().union(*_same_names(counts))
     found = []
-    for part, classes in counts.items():
+    for part, classes in list(counts.items())[1:]:
         others = set().union(*(counts[other] for other in counts if other != part))
         if lacking := sorted(others - set(classes) - known - {""}):
-            what = "class" if len(lacking) == 1 else f"{len(lacking):,} classes"
-            found.append(Finding("class", f"{part} lacks the {what} {_few(lacking)}"))
+            found.append(Finding("class", f"{part} lacks the {_classes(lacking)}"))
     return found
 
 
@@ -117,6 +127,11 @@ def _imbalances(counts: Counts) -> list[Finding]:
                 )
             )
     return found
+
+
+def _classes(names: Sequence[str]) -> str:
+    what = "class" if len(names) == 1 else f"{len(names):,} classes"
+    return f"{what} {_few(names)}"
 
 
 def _few(names: Sequence[str], most: int = 8) -> str:

@@ -191,17 +191,19 @@ def test_where_sizes_vary_none_is_far_from_the_usual(tmp_path):
     assert check(write(tmp_path, files)).warnings == ()
 
 
-def test_classes_that_do_not_fit_are_warnings(tmp_path):
+def test_classes_that_do_not_fit_are_found(tmp_path):
     files = {f"train/cat/{i}.png": noise(i) for i in range(20)}
     files |= {"train/Big dog/1.png": noise(30), "test/big_dog/1.png": noise(31)}
     files |= {"test/cat/1.png": noise(32), "test/owl/1.png": noise(33)}
     (tmp_path / "train/bee").mkdir(parents=True)
     found = check(write(tmp_path, files))
-    assert found.ok
+    assert not found.ok
     assert only(found.warnings, "spelling").text == (
         "classes differ in spelling only: 'Big dog' in train, 'big_dog' in test"
     )
-    assert only(found.warnings, "class").text == "train lacks the class 'owl'"
+    assert [finding.text for finding in found.problems if finding.kind == "class"] == [
+        "train lacks the 2 classes 'big_dog', 'owl', of which test has pictures"
+    ]
     assert only(found.warnings, "imbalance").text == (
         "the classes are far from balanced in train: 20 of 'cat', 1 of 'Big dog'"
     )
