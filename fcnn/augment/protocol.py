@@ -37,6 +37,7 @@ class Augmentation:
     batch: BatchFn | None = None
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """The image ``[h, w, c]`` changed; it may come out in another size."""
         return self.image(key, image)
 
     def __repr__(self) -> str:

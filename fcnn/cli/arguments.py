@@ -37,6 +37,22 @@ def seed(text: str) -> int:
     return value
 
 
+def size(text: str) -> tuple[int, int]:
+    """Height and width of a picture, from one number or two."""
+    sizes = shape(text)
+    if len(sizes) > 2:
+        raise argparse.ArgumentTypeError(f"must be a size such as 64 or 48,64, got {text!r}")
+    return sizes[0], sizes[-1]
+
+
+def add_on_error(parser: argparse.ArgumentParser) -> None:
+    """Adds what is done about pictures that cannot be read."""
+    parser.add_argument(
+        "--on-error", default="raise", choices=["raise", "skip"],
+        help="about picture files that cannot be read: end with a list of them, or leave them out",
+    )  # fmt: skip
+
+
 def shape(text: str) -> tuple[int, ...]:
     """The sizes of one example."""
     try:

@@ -4,22 +4,40 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import data, store
 from ..core import Network
 from ..data import Dataset
+from ..data.archives import ENDINGS
 
-FORMS = "digits, mnist:DIR, or a file .npz with x and y"
+FORMS = (
+    "digits, mnist:DIR, cifar10:DIR, a folder or an archive of class folders of pictures, "
+    "or a file .npz with x and y"
+)
+READERS = {"mnist": data.mnist, "cifar10": data.cifar10, "cifar100": data.cifar100}
 WHITE = 255  # in pictures of integers
 
 
-def read_data(source: str) -> tuple[Dataset, Dataset]:
-    """Training and test data from ``digits``, ``mnist:DIR`` or ``FILE.npz``.
+def read_data(
+    source: str,
+    *,
+    size: tuple[int, int] | None = None,
+    mode: str = "rgb",
+    on_error: str = "raise",
+) -> tuple[Dataset, Dataset]:
+    """Training and test data from what ``FORMS`` lists.
 
-    A file without a test split gives up a fifth of its examples, the same ones each time. Gray
-    pictures ``[n, h, w]`` in it get a channel axis.
+    Data without a test half gives up a fifth of its examples, the same ones each time. Gray
+    pictures ``[n, h, w]`` in an ``.npz`` get a channel axis.
+
+    Args:
+        source: As written on the command line.
+        size: ``(height, width)`` of picture files; None means that all have one.
+        mode: "rgb" or "gray", of picture files.
+        on_error: What is done about files that cannot be read: "raise" or "skip".
 
     Raises:
         ValueError: the source is none of these.
@@ -28,22 +46,27 @@ def read_data(source: str) -> tuple[Dataset, Dataset]:
     name, colon, place = source.partition(":")
     if source == "digits":
         return data.digits()
-    if name == "mnist" and colon:
-        return data.mnist(place)
+    if colon and name in READERS:
+        return READERS[name](place)
     if source.endswith(".npz"):
-        found = data.npz(source)
-        train, test = found if isinstance(found, tuple) else data.split(found, 0.2, seed=0)
-        if not _are_gray(train.x):
-            return train, test
-        height, width = train.x.shape[1:]
-        say(f"{source}: x is taken for gray pictures of {height} x {width}, one channel each")
-        return _with_channel(train), _with_channel(test)
+        return tuple(_with_channel(part, source) for part in _halves(data.npz(source)))
+    if Path(source).is_dir() or source.lower().endswith(ENDINGS):
+        return _halves(data.folder(source, size=size, mode=mode, on_error=on_error))
     raise ValueError(f"cannot tell what data {source!r} is; it must be {FORMS}")
 
 
 def data_name(source: str) -> str:
     """A short name for a folder of results."""
-    return Path(source).stem if source.endswith(".npz") else source.partition(":")[0]
+    name, colon, _ = source.partition(":")
+    return name if colon and name in READERS else Path(source).resolve().name.partition(".")[0]
+
+
+def pictures_for(network: Network) -> dict[str, Any]:
+    """The options of ``read_data`` that make pictures such as the network takes."""
+    shape = None if network.input is None else network.input.shape
+    if shape is None or len(shape) != 3 or shape[-1] not in (1, 3):
+        return {}
+    return {"size": shape[:2], "mode": "gray" if shape[-1] == 1 else "rgb"}
 
 
 def count_classes(*parts: Dataset) -> int:
@@ -134,5 +157,13 @@ def _are_gray(x: np.ndarray) -> bool:
     return x.ndim == 3 and (x.dtype.kind in "iu" or x.shape[1] == x.shape[2] >= 8)
 
 
-def _with_channel(part: Dataset) -> Dataset:
-    return replace(part, x=part.x[..., None]) if part.x.ndim == 3 else part
+def _with_channel(part: Dataset, source: str) -> Dataset:
+    if not _are_gray(part.x):
+        return part
+    height, width = part.x.shape[1:]
+    say(f"{source}: x is taken for gray pictures of {height} x {width}, one channel each")
+    return replace(part, x=part.x[..., None])
+
+
+def _halves(found: Dataset | tuple[Dataset, Dataset]) -> tuple[Dataset, Dataset]:
+    return found if isinstance(found, tuple) else data.split(found, 0.2, seed=0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from .. import models, optimizers, store, train
+from .. import augment, models, optimizers, store, train
 from ..core import Layer, serial
 from ..data import Dataset
 from ..extras import available
@@ -44,6 +44,18 @@ def add_commands(commands: Any) -> None:
         help=", ".join(optimizers.names()),
     )  # fmt: skip
     parser.add_argument(
+        "--augment", default="none", choices=augment.names(), metavar="NAME",
+        help=f"change the pictures at random while training: {', '.join(augment.names())}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=arguments.size, metavar="N",
+        help="height and width of picture files, N or H,W; needed where they differ",
+    )  # fmt: skip
+    parser.add_argument(
+        "--mode", default="rgb", choices=["rgb", "gray"], help="colours of picture files"
+    )
+    arguments.add_on_error(parser)
+    parser.add_argument(
         "--seed", type=arguments.seed, default=0, metavar="N",
         help="where all randomness comes from",
     )  # fmt: skip
@@ -59,7 +71,9 @@ def run(options: argparse.Namespace) -> int:
     """Runs ``fcnn train``."""
     begun = time.perf_counter()
     models.build(options.model)  # an unknown name is said before any data is read
-    train_data, test_data = read_data(options.data)
+    train_data, test_data = read_data(
+        options.data, size=options.size, mode=options.mode, on_error=options.on_error
+    )
     layer = _layer(options.model, train_data, test_data)
     out = _folder(options)
     say(f"{options.model} on {options.data}, into {out}")
@@ -70,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
             optimizer=optimizers.named(options.optimizer, options.learning_rate),
             epochs=options.epochs,
             batch_size=options.batch_size,
+            augment=None if options.augment == "none" else augment.recipe(options.augment),
             seed=options.seed,
         )
     except BaseException:
@@ -79,7 +94,10 @@ def run(options: argparse.Namespace) -> int:
     store.save(out / "network.fcnn", network)  # first of all: what follows can be had again
     history.write_csv(out / "history.csv")
     report = train.evaluate(network, test_data)
-    settings = ("data", "model", "epochs", "batch_size", "learning_rate", "optimizer", "seed")
+    settings = (
+        "data", "size", "mode", "on_error", "model", "epochs", "batch_size", "learning_rate",
+        "optimizer", "augment", "seed",
+    )  # fmt: skip
     results = {
         **report.to_json(),
         **{name: getattr(options, name) for name in settings},

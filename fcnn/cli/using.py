@@ -10,7 +10,17 @@ import numpy as np
 from .. import explain, train
 from ..core import Network
 from ..extras import require
-from .sources import FORMS, data_of, read_data, read_inputs, read_network, say, white
+from . import arguments
+from .sources import (
+    FORMS,
+    data_of,
+    pictures_for,
+    read_data,
+    read_inputs,
+    read_network,
+    say,
+    white,
+)
 
 METHODS = ("grad_cam", "saliency")
 
@@ -24,6 +34,7 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument("network", metavar="RUN", help="a folder of fcnn train, or a file .fcnn")
     parser.add_argument("data", nargs="?", metavar="DATA", help=f"{FORMS} (default: that of RUN)")
+    arguments.add_on_error(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_evaluate)
 
@@ -48,7 +59,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Runs ``fcnn evaluate``."""
     network = read_network(options.network)
     source = options.data or data_of(options.network)
-    _, test = read_data(source)
+    _, test = read_data(source, **pictures_for(network), on_error=options.on_error)
     say(f"test data of {source}")
     report = train.evaluate(network, test)
     print(json.dumps(report.to_json()) if options.json else report)

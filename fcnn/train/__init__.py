@@ -5,6 +5,7 @@ from .evaluation import predict as predict
 from .fitting import Moment as Moment
 from .fitting import fit as fit
 from .history import History as History
+from .recomputing import seen as seen
 from .regression import RegressionReport as RegressionReport
 from .regression import regression_report as regression_report
 from .report import Report as Report

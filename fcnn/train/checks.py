@@ -3,7 +3,9 @@
 Every message says what came, what was expected, and one thing to do.
 """
 
+import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,19 +15,34 @@ from .. import losses
 from ..core import Layer, Network, describe, out_spec, spec
 from ..core.recipes import Named, Recipe
 from ..data import Dataset, as_dataset
+from ..data.loading import readable
+from ..data.streams import Stream, gives_batches, stream
+from . import looping
+
+CHUNK = 2**24  # bytes
 
 
-def checked_inputs(data: Any, network: Layer | Network, what: str, *, deep: bool = True) -> Dataset:
-    """The data as a dataset, if its inputs can be used; ``deep`` looks at every number.
+def checked_inputs(
+    data: Any,
+    network: Layer | Network,
+    what: str,
+    *,
+    deep: bool = True,
+    workers: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Dataset | Stream:
+    """The data as a dataset or a stream, if its inputs can be used; ``deep`` looks at every number
+    that is in memory.
+
+    Pictures are read once, by ``workers`` threads, and kept where they leave room; ``say`` is told
+    how long that took.
 
     Raises:
         ValueError: no examples, NaN or infinite inputs, another shape than the network was made
-            for, or axes that look swapped.
+            for, axes that look swapped, or files that cannot be read, which are listed.
         TypeError: inputs that are no numbers, or no dataset at all.
     """
-    dataset = as_dataset(data, name=what)
-    if len(dataset) == 0:
-        raise ValueError(f"{what} is empty: at least one example is needed")
+    dataset = _opened(data, what, workers, say)
     if dataset.weight is not None and not dataset.weight.any():
         raise ValueError(f"{what}: all weights are 0, so that nothing would count")
     example = first(dataset)
@@ -37,14 +54,31 @@ def checked_inputs(data: Any, network: Layer | Network, what: str, *, deep: bool
     if deep:
         if len(leaves) == 1 and made_for is None:
             _check_axes(leaves[0], what)
-        for leaf in jax.tree.leaves(getattr(dataset, "x", None)):
-            check_finite(leaf, what)
+        if isinstance(dataset.x, np.ndarray | jax.Array):
+            check_finite(dataset.x, what)
     return dataset
 
 
-def first(dataset: Dataset) -> Any:
-    """The inputs of the first example, with a batch axis of one."""
-    return jax.tree.map(np.asarray, dataset[np.arange(1)][0])
+def _opened(
+    data: Any, what: str, workers: int | None, say: Callable[[str], None] | None
+) -> Dataset | Stream:
+    if gives_batches(data):
+        return data if isinstance(data, Stream) else stream(data, name=what)
+    given, begun = as_dataset(data, name=what), time.perf_counter()
+    dataset = readable(given, workers=workers, room=looping.ROOM, say=say) if len(given) else given
+    if len(dataset) == 0:
+        raise ValueError(f"{what} is empty: at least one example is needed")
+    seconds = time.perf_counter() - begun
+    if say is not None and (dataset is not given or seconds > 0.1):
+        say(f"{what}: {len(dataset):,} examples read in {seconds:.1f} s")
+    return dataset
+
+
+def first(data: Dataset | Stream, column: str = "x") -> np.ndarray:
+    """The inputs of the first example, or its targets, with a batch axis of one."""
+    if isinstance(data, Stream):
+        return data.first[column][:1]
+    return np.asarray(data[np.arange(1)][("x", "y").index(column)])
 
 
 def check_finite(x: Any, what: str) -> None:
@@ -52,7 +86,10 @@ def check_finite(x: Any, what: str) -> None:
     x = np.asarray(x)
     if x.dtype.kind in "iub" or x.size == 0 or np.isfinite(x.sum(dtype=np.float64)):
         return
-    bad = np.flatnonzero(~np.isfinite(x.astype(np.float32)).reshape(len(x), -1).all(1))
+    count = min(len(x), -(-x.nbytes // CHUNK))
+    parts = np.array_split(x, count)  # one at a time: x may be a file larger than memory
+    finite = [np.isfinite(part.astype(np.float32)).reshape(len(part), -1).all(1) for part in parts]
+    bad = np.flatnonzero(~np.concatenate(finite))
     if len(bad):
         raise ValueError(
             f"{what}: {len(bad)} of {len(x)} examples hold NaN or infinity, first x[{bad[0]}]; "

@@ -2,6 +2,7 @@
 are at hand, else batch by batch. The results are the same.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..core import Params, State
 from ..data import order
+from .arriving import Arrivals
 from .evaluation import evaluated, evaluation_step
 from .feeding import columns
 from .looping import Found, fits, looped
@@ -19,16 +21,28 @@ from .stepping import Step
 
 
 def trainer(
-    step: Step, ts: TrainState, task: Task, batch_size: int, seed: int
+    step: Step,
+    ts: TrainState,
+    task: Task,
+    batch_size: int,
+    seed: int,
+    workers: int | None = None,
 ) -> Callable[[TrainState, int, Epoch], tuple[TrainState, Found]]:
-    """``(ts, epoch, bar) -> (ts, found)``: all steps of an epoch, and what each of them found."""
+    """``(ts, epoch, bar) -> (ts, found)``: all steps of an epoch, and what each of them found.
+
+    The bar is told of the steps, and for how long they waited for data.
+    """
 
     def alone(ts, epoch, bar):
         found = []
-        for batch in task.batches(batch_size, seed, epoch):
-            ts, values = step(ts, batch)
-            found.append(values)
-            bar.step(values, batch_size)
+        with contextlib.closing(task.batches(batch_size, seed, epoch, workers)) as source:
+            arrivals = Arrivals(source)
+            for batch in arrivals:
+                ts, values = step(ts, batch)
+                arrivals.follow(values)
+                found.append(values)
+                bar.waited, bar.came = arrivals.waited, arrivals.examples
+                bar.step(values, len(batch["weight"]))
         found = jax.device_get(found)
         return ts, {name: np.array([values[name] for values in found]) for name in found[0]}
 
@@ -44,7 +58,7 @@ def trainer(
 
 
 def validator(
-    task: Task, values: tuple[Params, State], batch_size: int
+    task: Task, values: tuple[Params, State], batch_size: int, workers: int | None = None
 ) -> Callable[[Params, State], Found]:
     """``(params, state) -> found``: loss, metrics and weight of each example held out."""
     data, metrics = task.held_out, tuple(task.metrics.items())
@@ -52,9 +66,8 @@ def validator(
 
     def alone(params, state):
         network = task.network(params, state)
-        options = {"loss": task.loss, "metrics": metrics, "what": "validation"}
-        found = evaluated(network, data, batch_size=batch_size, **options)
-        return {name: found[name] for name in names}
+        options = {"loss": task.loss, "metrics": metrics, "what": "validation", "names": names}
+        return evaluated(network, data, batch_size=batch_size, workers=workers, **options)
 
     def together(params, state):
         _, found = loop((params, state), np.arange(len(data)))

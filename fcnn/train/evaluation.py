@@ -4,7 +4,9 @@ Any number of examples runs through one compiled program: the last batch is fill
 filling is cut off again, so every figure is exact.
 """
 
+import contextlib
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +16,9 @@ import numpy as np
 from .. import losses
 from ..core import Layer, Network, Params, State, identity
 from ..data import Dataset, as_dataset, batches
+from ..data.streams import Stream
+from ..data.workers import Ahead, workers_for
+from .arriving import Arrivals
 from .checks import checked_inputs, first, outputs_of
 from .feeding import feed
 from .regression import RegressionReport, regression_report
@@ -35,7 +40,12 @@ LOSSES = {
 
 
 def evaluate(
-    network: Network, data: Any, *, batch_size: int = 128, loss: Loss | str | None = None
+    network: Network,
+    data: Any,
+    *,
+    batch_size: int = 128,
+    loss: Loss | str | None = None,
+    workers: int | None = None,
 ) -> Report | RegressionReport:
     """How good a network is on data, every example counted exactly once.
 
@@ -49,24 +59,25 @@ def evaluate(
 
     Args:
         network: What ``fit`` returned.
-        data: A dataset, or ``(x, y)``, or ``(x, y, weight)``. Labels may be integers, one-hot rows
-            or the names of the network's classes.
-        batch_size: Examples at a time.
+        data: A dataset, or ``(x, y)``, or ``(x, y, weight)``, or batches, as for ``fit``. Labels
+            may be integers, one-hot rows or the names of the network's classes.
+        batch_size: Examples at a time; batches from elsewhere keep their own size.
         loss: The loss to report; by default cross-entropy for a classifier, and the squared error
             for a network that predicts numbers.
+        workers: Threads that read the data, as for ``fit``.
 
     Returns:
         The report: for classes its ``loss, accuracy, precision, recall, f1, per_class, confusion``;
         for numbers ``loss, mse, mae, r2``.
 
     Raises:
-        ValueError: the data is empty or does not fit the network.
+        ValueError: the data is empty, does not fit the network, or cannot be read.
         TypeError: labels of the wrong type.
     """
     _check_network(network, "evaluate")
     loss = loss_for(network, loss)
-    dataset = checked_inputs(data, network, "data")
-    found = evaluated(network, dataset, batch_size=batch_size, loss=loss)
+    dataset = checked_inputs(data, network, "data", workers=workers)
+    found = evaluated(network, dataset, batch_size=batch_size, loss=loss, workers=workers)
     outputs, y, per_example, weight = (found[name] for name in ("outputs", "y", "loss", "weight"))
     if network.output in ("identity", "exp"):
         numbers = np.exp(outputs) if network.output == "exp" else outputs
@@ -89,7 +100,14 @@ def evaluate(
     )
 
 
-def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False) -> np.ndarray:
+def predict(
+    network: Network,
+    x: Any,
+    *,
+    batch_size: int = 32,
+    raw: bool = False,
+    workers: int | None = None,
+) -> np.ndarray:
     """What a network says about inputs: probabilities ``[n, classes]`` for a classifier.
 
     Example:
@@ -105,9 +123,11 @@ def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False
         x: Inputs ``[n, ...]``, any n from zero on; a dataset stands for its inputs.
         batch_size: Examples at a time; the program is compiled once for each size.
         raw: Whether to return the outputs as they are (logits).
+        workers: Threads that read the inputs of a dataset, as for ``fit``.
 
     Raises:
-        ValueError: inputs of another shape than the network was made for, or NaN in them.
+        ValueError: inputs of another shape than the network was made for, NaN in them, or examples
+            that cannot be read: every one has its prediction.
     """
     _check_network(network, "predict")
     if not isinstance(x, Dataset):
@@ -117,12 +137,16 @@ def predict(network: Network, x: Any, *, batch_size: int = 32, raw: bool = False
             raise ValueError("nothing to predict: x is empty")
         like = np.zeros((1, *network.input.shape), network.input.dtype)
         return np.zeros((0, *outputs_of(network, like).shape[1:]), np.float32)
-    dataset = checked_inputs(x, network, "x")
+    dataset = checked_inputs(x, network, "x", workers=workers)
+    if len(dataset) < len(x):
+        raise ValueError(
+            f"{len(x) - len(dataset)} of {len(x)} examples of x cannot be read; predict for what "
+            "fcnn.data.readable(x) leaves, so that each prediction has its example"
+        )
     run = forward(network.layer, "identity" if raw else network.output)
-    results = [
-        run(network.params, network.state, batch["x"]) for batch in batches(dataset, batch_size)
-    ]
-    return np.concatenate(jax.device_get(results))[: len(dataset)]
+    source = batches(dataset, batch_size, workers=workers_for(dataset, workers))
+    results = _followed(source, lambda batch: run(network.params, network.state, batch["x"]))
+    return np.concatenate(results)[: len(dataset)]
 
 
 @functools.lru_cache(maxsize=64)  # a program for each layer that was asked lately
@@ -152,16 +176,31 @@ def evaluation_step(layer: Layer, loss: Loss, metrics: tuple[tuple[str, Loss], .
     return run
 
 
+def _followed(source: Ahead, function: Callable[[Batch], Any]) -> list[Any]:
+    """What a function of the device finds for each batch, brought back while it goes on."""
+    results = []
+    with contextlib.closing(source):
+        arrivals = Arrivals(source)
+        for batch in arrivals:
+            results.append(function(batch))
+            arrivals.follow(results[-1])
+            results[-2:-1] = jax.device_get(results[-2:-1])
+    return jax.device_get(results)
+
+
 def evaluated(
     network: Network,
-    dataset: Dataset,
+    dataset: Dataset | Stream,
     *,
     batch_size: int,
     loss: Loss,
     metrics: tuple[tuple[str, Loss], ...] = (),
     what: str = "data",
+    workers: int | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Outputs, loss and metrics of every example on the host, with its target and weight.
+    """Outputs, loss and metrics of every example on the host, with its target ``y`` and its weight;
+    only those called ``names``, if there are any.
 
     Raises:
         ValueError: a label that the network cannot have.
@@ -169,19 +208,26 @@ def evaluated(
     """
     run = evaluation_step(network.layer, loss, metrics)
     outputs = outputs_of(network, first(dataset))
-    results, targets = [], []
-    for batch in feed(
-        dataset, batch_size, classes=network.classes, outputs=outputs, loss=loss, what=what
-    ):
-        results.append(run(network.params, network.state, batch))
-        targets.append({"y": batch["y"], "weight": batch["weight"]})
-    found = [
-        {**result, **target}
-        for result, target in zip(jax.device_get(results), targets, strict=True)
-    ]
-    return {
-        name: np.concatenate([part[name] for part in found])[: len(dataset)] for name in found[0]
-    }
+    source = feed(
+        dataset,
+        batch_size,
+        classes=network.classes,
+        outputs=outputs,
+        loss=loss,
+        what=what,
+        workers=workers,
+    )
+
+    def look(batch):
+        found = {**batch, **run(network.params, network.state, batch)}
+        kept = names or [name for name in found if name != "x"]
+        return {name: found[name] for name in {*kept, "index"}}
+
+    parts = _followed(source, look)
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    index = found.pop("index")
+    real = index >= 0 if isinstance(dataset, Stream) else slice(len(dataset))
+    return {name: column[real] for name, column in found.items()}
 
 
 def _check_network(network: Any, name: str) -> None:

@@ -2,19 +2,22 @@
 and weighted by class.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import losses
 from ..core import Network
-from ..data import Dataset, batches
-from .checks import check_labels
+from ..data import Dataset
+from ..data.batching import numbered
+from ..data.streams import Stream
+from ..data.workers import Ahead, workers_for
+from .checks import check_labels, first
 
 
 def feed(
-    dataset: Dataset,
+    dataset: Dataset | Stream,
     batch_size: int,
     *,
     classes: tuple[str, ...] | None,
@@ -24,19 +27,30 @@ def feed(
     weights: np.ndarray | None = None,
     seed: int | None = None,
     epoch: int = 0,
-) -> Iterator[dict[str, Any]]:
-    """The batches of one epoch, ready for a step.
+    workers: int | None = None,
+) -> Ahead:
+    """The batches of one epoch, ready for a step; ``workers`` threads make them ahead, as many as
+    suit the data if it is None.
 
     Raises:
         ValueError: a label that the network cannot have, or a class that it does not know.
         TypeError: labels of the wrong type.
     """
-    for batch in batches(dataset, batch_size, seed=seed, epoch=epoch):
+    if isinstance(dataset, Stream):
+        make, numbers = dataset.numbered()
+    else:
+        make, numbers = numbered(dataset, batch_size, seed=seed, epoch=epoch)
+
+    def ready(number):
+        if (batch := make(number)) is None:
+            return None
         batch["y"] = translated(batch["y"], dataset.classes, classes)
         check_labels(batch["y"], outputs, loss, what)
         if weights is not None:
             batch["weight"] = batch["weight"] * weights[class_numbers(batch["y"], outputs)]
-        yield batch
+        return batch
+
+    return Ahead(ready, numbers, workers_for(dataset, workers))
 
 
 def columns(
@@ -93,7 +107,9 @@ def translated(
     return rows
 
 
-def classes_of(model: Any, dataset: Dataset, outputs: Any, form: str) -> tuple[str, ...] | None:
+def classes_of(
+    model: Any, dataset: Dataset | Stream, outputs: Any, form: str
+) -> tuple[str, ...] | None:
     """The names of the classes: the network's own, the data's, or their numbers.
 
     Raises:
@@ -126,7 +142,7 @@ def output_form(loss: Any, dataset: Dataset, outputs: Any) -> str:
     """
     form = losses.output_of(loss)
     if form is None:
-        y = np.asarray(dataset[np.arange(1)][1])
+        y = first(dataset, "y")
         classes = y.dtype.kind in "iu" and outputs.shape[-1] > 1
         form = "softmax" if classes and y.ndim == len(outputs.shape) - 1 else "identity"
     return form

@@ -12,13 +12,16 @@ import optax
 
 from .. import losses, optimizers
 from ..core import Layer, Network, trees
+from ..data import Dataset
+from ..data.streams import Stream
+from ..data.workers import check_workers
 from .epochs import trainer, validator
 from .history import History
 from .looping import Found
 from .preparing import Task, check_counts, prepare
 from .progress import Progress
 from .state import TrainState, start
-from .stepping import Loss, make_step
+from .stepping import Augment, Loss, make_step
 
 Callback = Callable[["Moment"], bool | None]
 
@@ -48,7 +51,7 @@ def fit(
     batch_size: int = 32,
     validation: Any = None,
     metrics: Sequence[Loss | str] | Mapping[str, Loss] | None = None,
-    augment: Callable[[jax.Array, Any], Any] | None = None,
+    augment: Augment | None = None,
     penalty: Callable[[Any], jax.Array] | None = None,
     trainable: str = ".*",
     class_weight: Mapping[Any, float] | str | None = None,
@@ -57,6 +60,7 @@ def fit(
     mode: str | None = None,
     callbacks: Sequence[Callback] = (),
     seed: int = 0,
+    workers: int | None = None,
     progress: bool = True,
     check: bool = True,
 ) -> tuple[Network, History]:
@@ -66,9 +70,11 @@ def fit(
     validation data the best epoch is known: ``history.best`` and ``history.last`` are both kept,
     and with ``patience`` the best one is returned.
 
-    Examples that are arrays in memory, of up to 512 MB, are put on the device once, where a loop
-    takes many steps in one call; what is done to the arrays later it does not see. Others are read
-    batch by batch; the results are the same.
+    Examples that are arrays in memory, of up to 512 MB, are put on the device once, as they are,
+    where a loop takes many steps in one call; what is done to the arrays later it does not see.
+    Pictures in files are read once, and kept as such arrays if there is room. Other data comes
+    batch by batch, ahead of the steps; the results are the same. ``history["waited"]`` is the part
+    of the time in which the device had no batch to work on.
 
     Example:
         >>> import fcnn
@@ -81,7 +87,8 @@ def fit(
     Args:
         model: A layer that ends in raw outputs; or a network, for a warm start or fine-tuning.
         train: A dataset, or ``(x, y)``, or ``(x, y, weight)``. Labels may be integers, one-hot
-            rows, or strings, which become sorted classes.
+            rows, or strings, which become sorted classes. Or what gives batches of these whenever
+            it is iterated, in an order and a size of its own: see ``fcnn.data.stream``.
         loss: ``(outputs, targets) -> [n]``, or its name in ``fcnn.losses``.
         optimizer: An optax transformation or a name in ``fcnn.optimizers``; Adam at 1e-3 if none.
         epochs: How often every example is seen.
@@ -90,7 +97,8 @@ def fit(
         validation: Data that is only looked at, after each epoch; or the fraction of ``train`` to
             hold out for it.
         metrics: More functions like ``loss``, or their names; the accuracy if none, for classes.
-        augment: ``(key, image) -> image`` for one example, run on the device.
+        augment: An augmentation of ``fcnn.augment``, or any ``(key, image) -> image`` for one
+            example, run on the device. ``fcnn.train.seen`` shows what comes out.
         penalty: ``params -> scalar``, such as ``optimizers.l2(1e-4)``.
         trainable: Which parameters are trained, as a pattern on their paths; the others, and their
             running statistics, keep every bit. All layers run in training mode: what is to run as
@@ -103,6 +111,8 @@ def fit(
             Known for the losses and metrics of fcnn.
         callbacks: Functions that receive a ``Moment`` after each epoch; true ends the run.
         seed: Where all randomness comes from.
+        workers: Threads that read data ahead of the steps; up to four if None, and none for arrays.
+            No result depends on it.
         progress: Whether to show the run.
         check: Whether to look for NaN, swapped axes and the like before the first step.
 
@@ -110,12 +120,15 @@ def fit(
         The network, with the class names, and the history.
 
     Raises:
-        ValueError: data that is empty or does not fit the model or the loss, or an impossible
-            model; found before anything is trained.
+        ValueError: data that is empty, cannot be read, or does not fit the model or the loss, or
+            an impossible model; found before anything is trained.
         TypeError: inputs or labels of the wrong type.
         FloatingPointError: the loss or a gradient is NaN or infinite; says at which step.
     """
     check_counts(epochs=epochs, batch_size=batch_size, patience=patience)
+    if workers is not None:
+        check_workers(workers)
+    shown = Progress(epochs, shown=progress)
     task = prepare(
         model,
         train,
@@ -128,7 +141,10 @@ def fit(
         penalized=penalty is not None,
         seed=seed,
         check=check,
+        workers=workers,
+        say=shown.say,
     )
+    _check_passes(epochs, task)
     optimizer = _optimizer(optimizer)
     ts = start(model, optimizer, jax.random.key(seed), task.x, trainable=trainable)
     step = make_step(
@@ -141,14 +157,16 @@ def fit(
         trainable=trainable,
     )
 
-    train_epoch = trainer(step, ts, task, batch_size, seed)
-    look = None if task.held_out is None else validator(task, (ts.params, ts.state), batch_size)
+    train_epoch = trainer(step, ts, task, batch_size, seed, workers)
+    look = None
+    if task.held_out is not None:
+        look = validator(task, (ts.params, ts.state), batch_size, workers)
 
     def copied() -> Network:  # the next step takes the buffers of ts
         return task.network(*_copy((ts.params, ts.state)))
 
     history = History(monitor=task.monitor, mode=task.mode)
-    shown = Progress(epochs, -(-len(task.train) // batch_size), shown=progress)
+    shown.steps = _steps(task.train, batch_size)
     shown.say(_introduction(ts, trainable, task))
     for epoch in range(epochs):
         begun = time.perf_counter()
@@ -160,7 +178,8 @@ def fit(
         if look is not None:
             seen = _means(look(ts.params, ts.state))
             row |= {f"validation_{name}": mean for name, mean in seen.items()}
-        row |= {"seconds": seconds, "rate": len(task.train) / seconds}
+        examples = bar.came if isinstance(task.train, Stream) else len(task.train)
+        row |= {"seconds": seconds, "rate": examples / seconds, "waited": bar.waited / seconds}
         better = history.record(row, copied)
         shown.row(row)
         wishes = [callback(Moment(row, history, copied)) for callback in callbacks]  # all are asked
@@ -201,8 +220,26 @@ def _introduction(ts: TrainState, trainable: str, task: Task) -> str:
     text = f"{trained:,} parameters to train"
     if trained < total:
         text += f", {total - trained:,} frozen"
-    text += f", on {len(task.train):,} examples"
-    return text if task.held_out is None else f"{text}; {len(task.held_out):,} held out"
+    text += f", on {_amount(task.train)}"
+    return text if task.held_out is None else f"{text}; {_amount(task.held_out, '')} held out"
+
+
+def _amount(data: Dataset | Stream, what: str = " examples") -> str:
+    return f"batches of {data.size}" if isinstance(data, Stream) else f"{len(data):,}{what}"
+
+
+def _steps(data: Dataset | Stream, batch_size: int) -> int | None:
+    """How many steps an epoch has, if that is known."""
+    return data.steps or None if isinstance(data, Stream) else -(-len(data) // batch_size)
+
+
+def _check_passes(epochs: int, task: Task) -> None:
+    for data in (task.train, task.held_out):
+        if isinstance(data, Stream) and data.once and epochs > 1:
+            raise ValueError(
+                f"{data.name} can be read only once, which does for epochs=1 and not for {epochs}; "
+                "give the function that makes it to fcnn.data.stream, or an object with __iter__"
+            )
 
 
 def _check_finite(found: Found, epoch: int) -> None:

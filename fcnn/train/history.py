@@ -13,8 +13,9 @@ from ..tables import html_table, text_table
 
 @dataclass(repr=False)
 class History:
-    """One row per epoch: ``epoch``, ``loss``, the metrics, ``seconds``; with validation data the
-    same under ``validation_...``.
+    """One row per epoch: ``epoch``, ``loss``, the metrics; with validation data the same under
+    ``validation_...``; ``seconds``, ``rate`` (examples a second) and ``waited``, the part of the
+    seconds in which the steps waited for data.
 
     Attributes:
         rows: The rows as dicts, oldest first.
@@ -103,7 +104,7 @@ class History:
         plt = require("matplotlib.pyplot", "plots")
         if not self.rows:
             raise ValueError("nothing to plot: the history has no epochs")
-        skip = {"epoch", "seconds", "rate"}
+        skip = {"epoch", "seconds", "rate", "waited"}
         columns = [c for c in self.rows[0] if c not in skip and not c.startswith("validation_")]
         wide = min(len(columns), 3)
         high = -(-len(columns) // wide)

@@ -28,10 +28,11 @@ Batch = Mapping[str, Any]
 Found = dict[str, np.ndarray]  # what the steps of an epoch found: [steps, ...]
 
 
-def fits(dataset: Dataset) -> bool:
-    """Whether the examples are arrays in memory, of ``ROOM`` bytes at most."""
+def fits(dataset: Any) -> bool:
+    """Whether the examples are arrays, of ``ROOM`` bytes at most."""
     held = (dataset.x, dataset.y)
-    if type(dataset) is not Dataset or any(type(column) is not np.ndarray for column in held):
+    arrays = all(type(column) in (np.ndarray, np.memmap) for column in held)
+    if type(dataset) is not Dataset or not arrays:
         return False
     return sum(column.nbytes for column in held) <= ROOM
 

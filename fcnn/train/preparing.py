@@ -2,7 +2,7 @@
 
 import functools
 import numbers
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,14 @@ from .. import losses
 from .. import metrics as metric_functions
 from ..core import Layer, Network, as_layer, spec
 from ..data import Dataset, split
+from ..data.streams import Stream
+from ..data.workers import Ahead
 from .checks import check_ending, check_labels, checked_inputs, first, outputs_of
 from .feeding import class_weights, classes_of, feed, output_form, translated
 from .stepping import Loss
 
-RESERVED = {"loss", "penalty", "weight", "finite", "outputs", "x", "y", "epoch", "seconds", "rate"}
+OF_STEPS = {"loss", "penalty", "weight", "finite", "outputs", "x", "y", "index"}
+RESERVED = OF_STEPS | {"epoch", "seconds", "rate", "waited"}  # what no metric can be called
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Task:
     """
 
     layer: Layer
-    train: Dataset
-    held_out: Dataset | None
+    train: Dataset | Stream
+    held_out: Dataset | Stream | None
     x: Any
     outputs: Any
     loss: Loss
@@ -52,7 +55,7 @@ class Task:
     monitor: str
     mode: str
 
-    def batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[dict[str, Any]]:
+    def batches(self, batch_size: int, seed: int, epoch: int, workers: int | None) -> Ahead:
         """The batches of an epoch of training."""
         return feed(
             self.train,
@@ -64,6 +67,7 @@ class Task:
             weights=self.weights,
             seed=seed,
             epoch=epoch,
+            workers=workers,
         )
 
     def network(self, params: Any, state: Any) -> Network:
@@ -87,18 +91,21 @@ def prepare(
     penalized: bool,
     seed: int,
     check: bool,
+    workers: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Task:
     """The task that the arguments of ``fit`` describe.
 
     Raises:
-        ValueError: data that is empty or does not fit the model or the loss, an impossible model,
-            or a name that does not exist.
+        ValueError: data that is empty, cannot be read or does not fit the model or the loss, an
+            impossible model, or a name that does not exist.
         TypeError: inputs or labels of the wrong type.
     """
     model = model if isinstance(model, Network) else as_layer(model)
     loss = losses.named(loss) if isinstance(loss, str) else loss
     metrics = _named(metrics, losses.output_of(loss))
-    dataset, held_out = _both(model, train, validation, seed, check)
+    look = functools.partial(checked_inputs, deep=check, workers=workers, say=say)
+    dataset, held_out = _both(model, train, validation, seed, look)
     monitor, mode = _monitored(monitor, mode, metrics, penalized, held_out is not None)
 
     x = spec(first(dataset))
@@ -179,14 +186,19 @@ def _monitored(
     return monitor, mode
 
 
-def _both(model: Any, train: Any, validation: Any, seed: int, check: bool) -> tuple[Any, Any]:
+def _both(model: Any, train: Any, validation: Any, seed: int, look: Any) -> tuple[Any, Any]:
     """Training and validation data, looked at."""
-    train = checked_inputs(train, model, "train", deep=check)
+    train = look(train, model, "train")
     if validation is None:
         return train, None
     if isinstance(validation, numbers.Real):
+        if isinstance(train, Stream):
+            raise ValueError(
+                f"validation={validation} cannot be held out of batches that come one by one; "
+                "give data for it"
+            )
         return split(train, float(validation), seed=seed)
-    held_out = checked_inputs(validation, model, "validation", deep=check)
+    held_out = look(validation, model, "validation")
     here, there = (jax.tree.map(lambda x: x.shape[1:], first(data)) for data in (train, held_out))
     if here != there:
         raise ValueError(f"validation inputs are {there}, training inputs {here}")

@@ -21,7 +21,7 @@ class Progress:
 
     interval = 0.5
 
-    def __init__(self, epochs: int, steps: int, *, shown: bool = True):
+    def __init__(self, epochs: int, steps: int | None = None, *, shown: bool = True):
         self.epochs, self.steps, self.shown = epochs, steps, shown
         self.live = (
             shown and available("rich") and sys.stderr.isatty() and "NO_COLOR" not in os.environ
@@ -71,18 +71,26 @@ class Progress:
                 figures.append(f"{value:.1f} s")
             elif column == "rate":
                 figures.append(f"{value:,.0f} examples/s")
+            elif column == "waited":
+                figures.append(_waited(value))
             elif column != "epoch":
                 figures.append(f"{name} {value:.4f}")
         self.say(f"epoch {row['epoch']:{width}}/{self.epochs}  {'  '.join(figures)}")
 
 
 class Epoch:
-    """The bar of one epoch, if there is one."""
+    """The bar of one epoch, if there is one.
+
+    Attributes:
+        waited: Seconds in which steps waited for data.
+        came: Number of examples, where it is not known before.
+    """
 
     def __init__(self, bar: Any, task: Any):
         self.bar, self.task = bar, task
         self.begun = self.last = time.perf_counter()
-        self.done = self.examples = 0
+        self.done = self.examples = self.came = 0
+        self.waited = 0.0
 
     def step(self, metrics: dict[str, Any], examples: int, steps: int = 1) -> None:
         """More steps, of so many examples each, were handed to the device."""
@@ -98,6 +106,11 @@ class Epoch:
         names = [name for name in metrics if name not in ("weight", "finite")]
         names.sort(key=lambda name: (name != "loss", name))
         shown = [f"{name} {float(metrics[name]):.4f}" for name in names]
-        rate = self.examples / (time.perf_counter() - self.begun)
-        status = "  ".join([*shown, f"{rate:,.0f} examples/s"])
-        self.bar.update(self.task, completed=self.done, status=status)
+        seconds = time.perf_counter() - self.begun
+        shown.append(f"{self.examples / seconds:,.0f} examples/s")
+        shown.append(_waited(self.waited / seconds))
+        self.bar.update(self.task, completed=self.done, status="  ".join(shown))
+
+
+def _waited(share: float) -> str:
+    return f"waited {100 * share:.0f} %"

@@ -51,7 +51,7 @@ def start(
     Raises:
         ValueError: the pattern matches no parameter, or a layer comes without ``x``.
     """
-    init_key, run_key = random.split(key)
+    init_key, _ = random.split(key)
     model = model if isinstance(model, Network) else as_layer(model)
     if isinstance(model, Network):
         params, state = jax.tree.map(jnp.array, (model.params, model.state))  # steps donate theirs
@@ -61,7 +61,12 @@ def start(
         params, state = model.init(init_key, spec(x))
     opt_state = only(optimizer, trainable).init(params)
     check_pattern(trainable, params)
-    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32), run_key)
+    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32), run_key(key))
+
+
+def run_key(key: jax.Array) -> jax.Array:
+    """The key of a run's steps, from the one that it is started with."""
+    return random.split(key)[1]
 
 
 def only(optimizer: optax.GradientTransformation, trainable: str) -> optax.GradientTransformation:

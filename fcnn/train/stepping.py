@@ -7,15 +7,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax import random
+from jax import lax, random
 
 from .. import losses
+from ..augment import on_batch
 from ..core import Layer, Network, as_layer, trees
 from .compiling import compiled
 from .state import TrainState, only
 
+FEW = 2**14  # numbers of a leaf that is looked at together with others
+
 Batch = Mapping[str, Any]
 Loss = Callable[[Any, Any], jax.Array]
+Augment = Callable[[jax.Array, Any], Any]
 Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
 
@@ -25,7 +29,7 @@ def make_step(
     loss: Loss = losses.cross_entropy,
     optimizer: optax.GradientTransformation,
     metrics: Mapping[str, Loss] | None = None,
-    augment: Callable[[jax.Array, Any], Any] | None = None,
+    augment: Augment | None = None,
     penalty: Callable[[Any], jax.Array] | None = None,
     trainable: str = ".*",
 ) -> Step:
@@ -56,7 +60,8 @@ def make_step(
         loss: ``(outputs, targets) -> [n]``.
         optimizer: Any optax transformation; the same as in ``start``.
         metrics: More functions like ``loss``, by name, reported as weighted means.
-        augment: ``(key, image) -> image``, for one example, applied on the device.
+        augment: An augmentation of ``fcnn.augment``, or any ``(key, image) -> image`` for one
+            example, applied on the device. Metrics and loss are those of what comes out.
         penalty: ``params -> scalar``, added to the loss and reported apart.
         trainable: Which parameters are trained, as a pattern on their paths; the others and their
             running statistics keep every bit.
@@ -71,10 +76,6 @@ def make_step(
 
     def objective(params, ts, batch, key):
         x, y, weight = batch["x"], batch["y"], batch.get("weight")
-        if augment is not None:
-            indices = batch.get("index", jnp.arange(len(x)))
-            keys = jax.vmap(functools.partial(random.fold_in, random.fold_in(key, 1)))(indices)
-            x = jax.vmap(augment)(keys, x)
         outputs, state = layer.apply(params, ts.state, x, train=True, key=key)
         values = {
             name: weighted_mean(each(name, metric, outputs, y), weight)
@@ -89,6 +90,7 @@ def make_step(
 
     def step(ts: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         key = random.fold_in(ts.key, ts.step)
+        batch = batch if augment is None else augmented(augment, key, batch)
         gradient = jax.value_and_grad(objective, has_aux=True)
         (total, (state, values)), grads = gradient(ts.params, ts, batch, key)
         updates, opt_state = optimizer.update(grads, ts.opt_state, ts.params)
@@ -98,10 +100,29 @@ def make_step(
         new = (params, state, opt_state)
         values["finite"] = finite = all_finite((total, grads, params, state))
         old = (ts.params, ts.state, ts.opt_state)
-        params, state, opt_state = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
+        # One branch for all, where a `where` for each leaf would be a kernel to compile.
+        params, state, opt_state = lax.cond(finite, lambda n, o: n, lambda n, o: o, new, old)
         return TrainState(params, state, opt_state, ts.step + 1, ts.key), values
 
     return compiled(step, donate=(0,))
+
+
+def augmented(augment: Augment, key: jax.Array, batch: Batch) -> dict[str, Any]:
+    """A batch as the step with this key sees it.
+
+    It is held apart from what follows, whose compilation could otherwise change its last bits. On
+    CPUs, where XLA gives up barriers before it fuses, it is a branch, which is always taken.
+    """
+    if jax.default_backend() != "cpu":
+        return lax.optimization_barrier(on_batch(augment, key, batch))
+    made = functools.partial(on_batch, augment)
+    shapes = jax.eval_shape(made, key, batch)
+
+    def never(key, batch):
+        return jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
+
+    always = random.key_data(key)[0] | 1 > 0
+    return lax.cond(always, made, never, key, dict(batch))
 
 
 def each(name: str, function: Loss, outputs: Any, targets: Any) -> jax.Array:
@@ -137,13 +158,16 @@ def keep(trainable: str, old: Any, new: Any) -> Any:
 
 
 def all_finite(tree: Any) -> jax.Array:
-    """Whether no number in the tree is NaN or infinite."""
-    bad = [
-        ~jnp.isfinite(x).all()
-        for x in jax.tree.leaves(tree)
-        if jnp.issubdtype(x.dtype, jnp.inexact)
+    """Whether no number in the tree is NaN or infinite.
+
+    Small leaves are looked at together: each of their shapes would take three kernels to compile.
+    """
+    finite = [
+        jnp.isfinite(x) for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)
     ]
+    few = jnp.concatenate([x.ravel() for x in finite if x.size <= FEW])
+    each = [few.all(), *(x.all() for x in finite if x.size > FEW)]
     # Of `any` XLA makes a chain of `or`s, and in a loop copies it into the update of every leaf:
     # ResNet-20 took three times as long to compile.
-    count = jnp.stack(bad).astype(jnp.float32)
-    return jnp.dot(count, count) == 0
+    bad = (~jnp.stack(each)).astype(jnp.float32)
+    return jnp.dot(bad, bad) == 0
