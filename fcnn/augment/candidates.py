@@ -105,9 +105,8 @@ def toned(
 ) -> jax.Array:
     """Floats ``[h, w, c]`` after the operation, if it moves no pixel; else as they are."""
     if "solarize" in operations:
-        threshold = 1 - (1 + 0.5 / 255) * jnp.abs(
-            drawn.on("solarize")
-        )  # at 1 black too is inverted
+        # At full strength black too is inverted.
+        threshold = 1 - (1 + 0.5 / 255) * jnp.abs(drawn.on("solarize"))
         solarized = drawn.operation == OPERATIONS.index("solarize")
         values = jnp.where(solarized & (values > threshold), 1 - values, values)
     if "posterize" in operations:

@@ -48,10 +48,9 @@ def with_boxes(
     """A function ``(key, image, boxes) -> (image, boxes)`` that moves both alike.
 
     Boxes ``[n, 4]`` are (left, top, right, bottom) in pixels, the whole image (0, 0, w, h); they
-    come back as float32. Flips,
-    shifts, zooms, crops and resizes are exact; where corners turn, the new box encloses them.
-    Boxes are cut to the new image; one that left it is (0, 0, 0, 0), as is one that had no area, so
-    that filled rows stay empty.
+    come back as float32. Flips, shifts, zooms, crops and resizes are exact; where corners turn, the
+    new box encloses them. Boxes are cut to the new image; one that left it is (0, 0, 0, 0), as is
+    one that had no area, so that filled rows stay empty.
 
     Raises:
         TypeError: a step is a plain function, of which nobody said what it does to boxes.
@@ -61,6 +60,7 @@ def with_boxes(
     refuse(part.boxes)
 
     def apply(key: jax.Array, image: jax.Array, boxes: jax.Array) -> tuple[jax.Array, jax.Array]:
+        boxes = jnp.asarray(boxes)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"boxes must be [n, 4], got {list(boxes.shape)}")
         h, w = image.shape[:2]

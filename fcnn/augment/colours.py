@@ -65,7 +65,7 @@ def hue(amount: Amount = 0.05) -> Augmentation:
     def image(key, x):
         return as_before(turn_hue(as_floats(x), between(key, span)), x)
 
-    return Augmentation(f"hue({amount})", image)
+    return Augmentation(f"hue({amount})", image, levels=True)
 
 
 def color_jitter(
@@ -106,7 +106,7 @@ def color_jitter(
         return as_before(values, x)
 
     options = ", ".join(f"{name}={amount}" for name, amount in amounts.items())
-    return Augmentation(f"color_jitter({options})", image)
+    return Augmentation(f"color_jitter({options})", image, levels=True)
 
 
 def grayscale(probability: float = 0.1) -> Augmentation:
@@ -119,7 +119,7 @@ def grayscale(probability: float = 0.1) -> Augmentation:
         values = as_floats(x)
         return as_before(jnp.where(happens(key, probability), gray(values), values), x)
 
-    return Augmentation(f"grayscale({probability})", image)
+    return Augmentation(f"grayscale({probability})", image, levels=True)
 
 
 def factor(name: str, amount: Amount, plainer: Callable[[jax.Array], jax.Array]) -> Augmentation:
@@ -132,7 +132,7 @@ def factor(name: str, amount: Amount, plainer: Callable[[jax.Array], jax.Array])
         values, f = as_floats(x), between(key, span)
         return as_before(f * values + (1 - f) * plainer(values), x)  # exact at f = 1
 
-    return Augmentation(f"{name}({amount})", image)
+    return Augmentation(f"{name}({amount})", image, levels=True)
 
 
 def gray(values: jax.Array) -> jax.Array:

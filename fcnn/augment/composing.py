@@ -18,20 +18,11 @@ Step = Augmentation | ImageFn
 class Unknown:
     """Stands where nobody said what a function does to masks and boxes, and refuses to guess."""
 
-    step: str
+    reason: str  # what is wrong, and what to write
 
     def __call__(self, *args: Any) -> NoReturn:
         """Raises a TypeError."""
         raise TypeError(self.reason)
-
-    @property
-    def reason(self) -> str:
-        """What is wrong, and what to write."""
-        return (
-            f"nothing is known of what {self.step} does to masks and boxes; write "
-            f"augment.pointwise({self.step}) if every pixel stays in its place, or make an "
-            "Augmentation with mask and boxes"
-        )
 
 
 def compose(*steps: Step) -> Augmentation:
@@ -80,6 +71,7 @@ def compose(*steps: Step) -> Augmentation:
         mask=known(mask, [part.mask for part in parts]),
         boxes=known(boxes, [part.boxes for part in parts]),
         batch=batch if any(on_batches) else None,
+        levels=any(part.levels for part in parts),
     )
 
 
@@ -117,6 +109,7 @@ def maybe(step: Step, probability: float = 0.5) -> Augmentation:
         chosen(part.image),
         mask=known(chosen(part.mask), [part.mask]),
         boxes=known(chosen(part.boxes), [part.boxes]),
+        levels=part.levels,
     )
 
 
@@ -141,8 +134,12 @@ def as_augmentation(step: Step) -> Augmentation:
         return step
     if not callable(step):
         raise TypeError(f"a step is a function (key, image) -> image, got {step!r}")
-    unknown = Unknown(name_of(step))
-    return Augmentation(name_of(step), step, mask=unknown, boxes=unknown)
+    name = name_of(step)
+    unknown = Unknown(
+        f"nothing is known of what {name} does to masks and boxes; write augment.pointwise({name}) "
+        "if every pixel stays in its place, or make an Augmentation with mask and boxes"
+    )
+    return Augmentation(name, step, mask=unknown, boxes=unknown)
 
 
 def known(function: Any, parts: list[MaskFn | BoxFn | BatchFn | None]) -> Any:

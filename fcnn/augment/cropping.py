@@ -178,10 +178,12 @@ def averaged(
     """A window of the image ``[h, w, c]`` at another size, by triangles as wide as its pixels."""
     scale = jnp.array([size[0] / height, size[1] / width], jnp.float32)
     shift = -scale * jnp.array([top, left], jnp.float32)
+    floats = as_floats(image)
     values = jax.image.scale_and_translate(
-        as_floats(image), (*size, *image.shape[2:]), (0, 1), scale, shift, "linear", antialias=True
+        floats, (*size, *image.shape[2:]), (0, 1), scale, shift, "linear", antialias=True
     )
-    return as_before(values, image)
+    # A mean of pixels: whatever the floats of an image mean, it lies among them.
+    return as_before(values, image) if image.dtype == jnp.uint8 else values.astype(image.dtype)
 
 
 def picked(

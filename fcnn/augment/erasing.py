@@ -59,7 +59,7 @@ def erase(
         return _filled(colour, x, inside & happens(chance, probability), fill)
 
     options = f"{probability}, area={area}, ratio={ratio}, fill={fill!r}"
-    return Augmentation(f"erase({options})", image)
+    return Augmentation(f"erase({options})", image, levels=True)
 
 
 def cutout(size: int, *, fill: float | str = 0.0) -> Augmentation:
@@ -82,7 +82,7 @@ def cutout(size: int, *, fill: float | str = 0.0) -> Augmentation:
         top, left = row - size // 2, column - size // 2
         return _filled(colour, x, rectangle(x, top, left, top + size, left + size), fill)
 
-    return Augmentation(f"cutout({size}, fill={fill!r})", image)
+    return Augmentation(f"cutout({size}, fill={fill!r})", image, levels=True)
 
 
 def rectangle(image: jax.Array, top, left, bottom, right) -> jax.Array:

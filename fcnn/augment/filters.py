@@ -28,7 +28,7 @@ def blur(sigma: Amount = (0.1, 2.0)) -> Augmentation:
         taps = gaussian(between(key, span), radius)
         return as_before(along(along(as_floats(x), taps, 0), taps, 1), x)
 
-    return Augmentation(f"blur({sigma})", image)
+    return Augmentation(f"blur({sigma})", image, levels=True)
 
 
 def sharpness(amount: Amount = 0.5) -> Augmentation:
@@ -57,7 +57,7 @@ def noise(std: Amount = 0.05) -> Augmentation:
         drawn = random.normal(pixels, (values.size,), values.dtype).reshape(values.shape)
         return as_before(values + between(strength, span) * drawn, x)
 
-    return Augmentation(f"noise({std})", image)
+    return Augmentation(f"noise({std})", image, levels=True)
 
 
 def gaussian(sigma: jax.Array, radius: int) -> jax.Array:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import random
 
 from .candidates import MOVING, OPERATIONS, Drawn, Strongest, apply, draw, matrix
+from .composing import Unknown
 from .protocol import Augmentation
 from .values import Span, as_before, as_floats, check_number, check_whole, raise_problems
 from .warping import Fill, inverse, mask_fill, moved, moved_boxes, sampling_problems, warp
@@ -113,14 +114,13 @@ def aug_mix(
         mixed = (weights[:, None, None, None] * new).sum(0)
         return as_before(share * values + (1 - share) * mixed, x)
 
-    def refuse(*_: Any):
-        raise TypeError(
-            "aug_mix lays differently moved images over one another, which no mask and no box can "
-            "follow; use rand_augment or trivial_augment"
-        )
+    refuse = Unknown(
+        "aug_mix lays differently moved images over one another, which no mask and no box can "
+        "follow; use rand_augment or trivial_augment"
+    )
 
     name = f"aug_mix({severity})"
-    return Augmentation(name, image, mask=refuse, boxes=refuse)
+    return Augmentation(name, image, mask=refuse, boxes=refuse, levels=True)
 
 
 def _policy(
@@ -155,7 +155,7 @@ def _policy(
         return boxes
 
     moves = bool(set(operations) & set(MOVING))
-    policy = Augmentation(name, image)
+    policy = Augmentation(name, image, levels=True)
     return dataclasses.replace(policy, mask=mask, boxes=boxes) if moves else policy
 
 

@@ -28,6 +28,8 @@ class Augmentation:
         boxes: The same to boxes ``[n, 4]`` (left, top, right, bottom, in pixels of the image of
             ``size`` (h, w) that came in); None likewise.
         batch: What is done to a batch ``(key, x, y) -> (x, y)`` after the images; None for most.
+        levels: Whether it computes with brightness, so that floats must lie between 0 and 1; what
+            only moves or mixes pixels takes any.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Augmentation:
     mask: MaskFn | None = None
     boxes: BoxFn | None = None
     batch: BatchFn | None = None
+    levels: bool = False
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """The image ``[h, w, c]`` changed; it may come out in another size."""

@@ -30,7 +30,7 @@ def invert(probability: float = 0.5) -> Augmentation:
         values = as_floats(x)
         return as_before(jnp.where(happens(key, probability), 1 - values, values), x)
 
-    return Augmentation(f"invert({probability})", image)
+    return Augmentation(f"invert({probability})", image, levels=True)
 
 
 def posterize(bits: int = 4) -> Augmentation:
@@ -44,7 +44,7 @@ def posterize(bits: int = 4) -> Augmentation:
             return x
         return from_levels(as_levels(x) & (256 - 2 ** (8 - bits)), x)
 
-    return Augmentation(f"posterize({bits})", image)
+    return Augmentation(f"posterize({bits})", image, levels=True)
 
 
 def solarize(threshold: float = 0.5) -> Augmentation:
@@ -60,7 +60,7 @@ def solarize(threshold: float = 0.5) -> Augmentation:
         values = as_floats(x)
         return as_before(jnp.where(values > threshold, 1 - values, values), x)
 
-    return Augmentation(f"solarize({threshold})", image)
+    return Augmentation(f"solarize({threshold})", image, levels=True)
 
 
 def autocontrast() -> Augmentation:
@@ -77,7 +77,7 @@ def autocontrast() -> Augmentation:
         spread = (levels - low) * 255 // jnp.maximum(high - low, 1)
         return jnp.where(high > low, spread, levels).astype(jnp.uint8)
 
-    return Augmentation("autocontrast()", image)
+    return Augmentation("autocontrast()", image, levels=True)
 
 
 def equalize() -> Augmentation:
@@ -90,7 +90,7 @@ def equalize() -> Augmentation:
     def image(key, x):
         return equalized(x)
 
-    return Augmentation("equalize()", image)
+    return Augmentation("equalize()", image, levels=True)
 
 
 def stretched(values: jax.Array) -> jax.Array:

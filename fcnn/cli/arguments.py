@@ -39,10 +39,12 @@ def seed(text: str) -> int:
 
 def size(text: str) -> tuple[int, int]:
     """Height and width of a picture, from one number or two."""
-    sizes = shape(text)
-    if len(sizes) > 2:
-        raise argparse.ArgumentTypeError(f"must be a size such as 64 or 48,64, got {text!r}")
-    return sizes[0], sizes[-1]
+    try:
+        height, width = shape(text if "," in text else f"{text},{text}")
+    except (ValueError, argparse.ArgumentTypeError):
+        message = f"must be a size such as 64, or 48,64 for height and width; got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+    return height, width
 
 
 def add_on_error(parser: argparse.ArgumentParser) -> None:

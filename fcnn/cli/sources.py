@@ -14,8 +14,8 @@ from ..data import Dataset
 from ..data.archives import ENDINGS
 
 FORMS = (
-    "digits, mnist:DIR, cifar10:DIR, a folder or an archive of class folders of pictures, "
-    "or a file .npz with x and y"
+    "digits, mnist:DIR, cifar10:DIR, cifar100:DIR, a folder or an archive of class folders of "
+    "pictures, or a file .npz with x and y"
 )
 READERS = {"mnist": data.mnist, "cifar10": data.cifar10, "cifar100": data.cifar100}
 WHITE = 255  # in pictures of integers
@@ -27,11 +27,10 @@ def read_data(
     size: tuple[int, int] | None = None,
     mode: str = "rgb",
     on_error: str = "raise",
-) -> tuple[Dataset, Dataset]:
-    """Training and test data from what ``FORMS`` lists.
+) -> Dataset | tuple[Dataset, Dataset]:
+    """The data that is written as ``FORMS`` says; training and test data where it has both.
 
-    Data without a test half gives up a fifth of its examples, the same ones each time. Gray
-    pictures ``[n, h, w]`` in an ``.npz`` get a channel axis.
+    Gray pictures ``[n, h, w]`` in an ``.npz`` get a channel axis.
 
     Args:
         source: As written on the command line.
@@ -49,10 +48,28 @@ def read_data(
     if colon and name in READERS:
         return READERS[name](place)
     if source.endswith(".npz"):
-        return tuple(_with_channel(part, source) for part in _halves(data.npz(source)))
-    if Path(source).is_dir() or source.lower().endswith(ENDINGS):
-        return _halves(data.folder(source, size=size, mode=mode, on_error=on_error))
-    raise ValueError(f"cannot tell what data {source!r} is; it must be {FORMS}")
+        found = data.npz(source)
+        if isinstance(found, tuple):
+            return tuple(_with_channel(part, source) for part in found)
+        return _with_channel(found, source)
+    if are_pictures(source):
+        return data.folder(source, size=size, mode=mode, on_error=on_error)
+    missing = "" if Path(source).exists() else ", and there is no such file or folder"
+    raise ValueError(f"cannot tell what data {source!r} is{missing}; it must be {FORMS}")
+
+
+def are_pictures(source: str) -> bool:
+    """Whether a source is a folder or an archive of picture files."""
+    return Path(source).is_dir() or source.lower().endswith(ENDINGS)
+
+
+def halves(found: Dataset | tuple[Dataset, Dataset]) -> tuple[Dataset, Dataset]:
+    """Training and test data; of data without a test half a fifth is held out, always the same."""
+    if isinstance(found, tuple):
+        return found
+    train, test = data.split(found, 0.2, seed=0)
+    say(f"no test half: a fifth of the data, {len(test):,} examples, is held out")
+    return train, test
 
 
 def data_name(source: str) -> str:
@@ -163,7 +180,3 @@ def _with_channel(part: Dataset, source: str) -> Dataset:
     height, width = part.x.shape[1:]
     say(f"{source}: x is taken for gray pictures of {height} x {width}, one channel each")
     return replace(part, x=part.x[..., None])
-
-
-def _halves(found: Dataset | tuple[Dataset, Dataset]) -> tuple[Dataset, Dataset]:
-    return found if isinstance(found, tuple) else data.split(found, 0.2, seed=0)

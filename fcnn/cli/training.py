@@ -8,14 +8,16 @@ from typing import Any
 
 import jax
 
-from .. import augment, models, optimizers, store, train
+from .. import augment, data, models, optimizers, store, train
 from ..core import Layer, serial
 from ..data import Dataset
 from ..extras import available
 from ..layers import rescale
 from ..store.manifest import versions
 from . import arguments
-from .sources import FORMS, WHITE, count_classes, data_name, read_data, say
+from .sources import FORMS, WHITE, are_pictures, count_classes, data_name, halves, read_data, say
+
+NO_PICTURES = {"size": None, "mode": "rgb", "on_error": "raise"}  # the options of picture files
 
 
 def add_commands(commands: Any) -> None:
@@ -71,9 +73,11 @@ def run(options: argparse.Namespace) -> int:
     """Runs ``fcnn train``."""
     begun = time.perf_counter()
     models.build(options.model)  # an unknown name is said before any data is read
-    train_data, test_data = read_data(
-        options.data, size=options.size, mode=options.mode, on_error=options.on_error
-    )
+    pictures = {"size": options.size, "mode": options.mode, "on_error": options.on_error}
+    if not are_pictures(options.data) and pictures != NO_PICTURES:
+        raise ValueError(f"--size, --mode and --on-error are for picture files, not {options.data}")
+    train_data, test_data = halves(read_data(options.data, **pictures))
+    test_data = data.readable(test_data)  # before hours are spent
     layer = _layer(options.model, train_data, test_data)
     out = _folder(options)
     say(f"{options.model} on {options.data}, into {out}")

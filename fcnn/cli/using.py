@@ -14,6 +14,7 @@ from . import arguments
 from .sources import (
     FORMS,
     data_of,
+    halves,
     pictures_for,
     read_data,
     read_inputs,
@@ -30,7 +31,8 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="figures of a network on test data",
-        description="Evaluates a network on the test part of the data.",
+        description="Evaluates a network on the test half of the data, or on all of it if it is "
+        "named here and has no halves.",
     )
     parser.add_argument("network", metavar="RUN", help="a folder of fcnn train, or a file .fcnn")
     parser.add_argument("data", nargs="?", metavar="DATA", help=f"{FORMS} (default: that of RUN)")
@@ -59,8 +61,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Runs ``fcnn evaluate``."""
     network = read_network(options.network)
     source = options.data or data_of(options.network)
-    _, test = read_data(source, **pictures_for(network), on_error=options.on_error)
-    say(f"test data of {source}")
+    found = read_data(source, **pictures_for(network), on_error=options.on_error)
+    if options.data and not isinstance(found, tuple):  # not seen in training: all of it is test
+        test = found
+        say(f"all of {source}")
+    else:
+        _, test = halves(found)
+        say(f"test data of {source}")
     report = train.evaluate(network, test)
     print(json.dumps(report.to_json()) if options.json else report)
     return 0

@@ -15,11 +15,12 @@ from .. import losses
 from ..core import Layer, Network, describe, out_spec, spec
 from ..core.recipes import Named, Recipe
 from ..data import Dataset, as_dataset
-from ..data.loading import readable
+from ..data.loading import Pictures, readable
 from ..data.streams import Stream, gives_batches, stream
 from . import looping
 
 CHUNK = 2**24  # bytes
+MANY = 10_000  # pictures, which take seconds to read
 
 
 def checked_inputs(
@@ -65,6 +66,8 @@ def _opened(
     if gives_batches(data):
         return data if isinstance(data, Stream) else stream(data, name=what)
     given, begun = as_dataset(data, name=what), time.perf_counter()
+    if say is not None and isinstance(given.x, Pictures) and len(given) >= MANY:
+        say(f"{what}: reading {len(given):,} pictures")
     dataset = readable(given, workers=workers, room=looping.ROOM, say=say) if len(given) else given
     if len(dataset) == 0:
         raise ValueError(f"{what} is empty: at least one example is needed")

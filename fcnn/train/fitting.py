@@ -15,6 +15,7 @@ from ..core import Layer, Network, trees
 from ..data import Dataset
 from ..data.streams import Stream
 from ..data.workers import check_workers
+from .augmenting import checked_augment
 from .epochs import trainer, validator
 from .history import History
 from .looping import Found
@@ -51,7 +52,7 @@ def fit(
     batch_size: int = 32,
     validation: Any = None,
     metrics: Sequence[Loss | str] | Mapping[str, Loss] | None = None,
-    augment: Augment | None = None,
+    augment: Augment | str | None = None,
     penalty: Callable[[Any], jax.Array] | None = None,
     trainable: str = ".*",
     class_weight: Mapping[Any, float] | str | None = None,
@@ -97,8 +98,9 @@ def fit(
         validation: Data that is only looked at, after each epoch; or the fraction of ``train`` to
             hold out for it.
         metrics: More functions like ``loss``, or their names; the accuracy if none, for classes.
-        augment: An augmentation of ``fcnn.augment``, or any ``(key, image) -> image`` for one
-            example, run on the device. ``fcnn.train.seen`` shows what comes out.
+        augment: An augmentation of ``fcnn.augment``, the name of one of its recipes, or any
+            ``(key, image) -> image`` for one example, run on the device. ``fcnn.train.seen`` shows
+            what comes out.
         penalty: ``params -> scalar``, such as ``optimizers.l2(1e-4)``.
         trainable: Which parameters are trained, as a pattern on their paths; the others, and their
             running statistics, keep every bit. All layers run in training mode: what is to run as
@@ -142,7 +144,7 @@ def fit(
         seed=seed,
         check=check,
         workers=workers,
-        say=shown.say,
+        say=shown.say if progress else None,
     )
     _check_passes(epochs, task)
     optimizer = _optimizer(optimizer)
@@ -152,7 +154,7 @@ def fit(
         loss=task.loss,
         optimizer=optimizer,
         metrics=task.metrics,
-        augment=augment,
+        augment=checked_augment(augment, task.train),
         penalty=penalty,
         trainable=trainable,
     )

@@ -126,3 +126,10 @@ def test_bad_options_are_refused_together():
         cropping.random_resized_crop((3, 2, 1), 2)
     with pytest.raises(ValueError, match="fill must be"):
         cropping.crop(fill="edge")
+
+
+def test_floats_of_any_range_are_resized_and_not_cut_off():
+    image = jnp.linspace(-300, 300, 8 * 8 * 2).reshape(8, 8, 2)
+    smaller = cropping.resize(4)(random.key(0), image)
+    assert smaller.min() < -200
+    assert smaller.max() > 200

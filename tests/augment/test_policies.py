@@ -107,3 +107,9 @@ def test_wrong_options_are_said_together_when_it_is_made():
         augment.trivial_augment(fill="red")
     with pytest.raises(ValueError, match=r"chains .*; depth .*; severity .*; alpha"):
         augment.aug_mix(0, chains=0, depth=0, alpha=0)
+
+
+def test_aug_mix_refuses_masks_and_boxes_when_they_are_made():
+    for carry in (augment.with_masks, augment.with_boxes):
+        with pytest.raises(TypeError, match="lays differently moved images over one another"):
+            carry(augment.compose(augment.flip(), augment.aug_mix()))

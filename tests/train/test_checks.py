@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fcnn
-from fcnn import conv, dense, flatten, global_avg_pool, max_pool, relu, serial
+from fcnn import augment, conv, dense, flatten, global_avg_pool, max_pool, relu, serial
 from fcnn.core.network import start_network
 
 from .parts import bands, noting, small
@@ -165,3 +165,40 @@ def test_an_impossible_network_is_refused_by_name(head):
         with pytest.raises(ValueError, match=r"conv2.*5x5.*2x2") as caught:
             run()
         assert "conv2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ("flop", KeyError, "no recipe 'flop'; there are none, flip"),
+        (3, TypeError, "augment must be an augmentation, the name of a recipe"),
+        (augment.flip, TypeError, r"write augment=augment.flip\(\)"),
+        (augment.brightness(), ValueError, "floats from 0 to 1, but x goes from -"),
+        (
+            augment.compose(augment.flip(), augment.maybe(augment.noise())),
+            ValueError,
+            "computes with brightness",
+        ),
+    ],
+)
+def test_an_augmentation_that_does_not_suit_is_refused_before_tracing(given, error, words):
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype(np.float32)
+    with pytest.raises(error, match=words):
+        fcnn.fit(serial(flatten, dense(2)), (x, np.arange(8) % 2), augment=given, progress=False)
+
+
+def test_an_augmentation_of_images_is_refused_for_rows():
+    x = np.random.default_rng(0).random((8, 5), np.float32)
+    with pytest.raises(
+        ValueError, match=r"flip\(.*\) takes images \[h, w, c\]; an example is \[5\]"
+    ):
+        fcnn.fit(dense(2), (x, np.arange(8) % 2), augment=augment.flip(), progress=False)
+    mixed = {"augment": augment.mixup(classes=2), "progress": False, "epochs": 1}
+    fcnn.fit(dense(2), (x, np.arange(8) % 2), **mixed)
+
+
+def test_what_only_moves_pixels_takes_any_numbers():
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype(np.float32)
+    for name in ("flip", "flip-crop", "shift"):
+        data = (x, np.arange(8) % 2)
+        fcnn.fit(serial(flatten, dense(2)), data, augment=name, progress=False, epochs=1)
