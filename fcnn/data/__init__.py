@@ -11,6 +11,8 @@ from .dataset import Dataset as Dataset
 from .dataset import arrays as arrays
 from .dataset import as_dataset as as_dataset
 from .dataset import split as split
+from .findings import Finding as Finding
+from .findings import Inspection as Inspection
 from .folders import csv as csv
 from .folders import folder as folder
 from .inspection import check as check
@@ -31,6 +33,8 @@ from .texts import words as words
 
 __all__ = [
     "Dataset",
+    "Finding",
+    "Inspection",
     "Pictures",
     "Stream",
     "Vocabulary",

@@ -1,9 +1,11 @@
 """What may stand in a dataset: numbers, labels and weights, checked and in one form."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+COLUMNS = ("x", "y", "weight")
 
 
 def is_lazy(values: Any) -> bool:
@@ -15,7 +17,8 @@ def is_lazy(values: Any) -> bool:
 def numbers(values: Any, name: str) -> Any:
     """``values`` as a native, contiguous array of numbers, at most 32 bits wide if floating.
 
-    What is read only when asked for stays as it is.
+    bfloat16, which NumPy itself does not know, becomes float32. What is read only when asked for
+    stays as it is.
     """
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; fill it first: {name}.filled(value)")
@@ -29,6 +32,8 @@ def numbers(values: Any, name: str) -> Any:
         raise TypeError(
             f"{name} must be an array [n, ...], got {type(values).__name__} {values!r:.80}"
         )
+    if column.dtype.name == "bfloat16":
+        column = column.astype(np.float32)
     if column.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold integer or floating numbers, got dtype {column.dtype}")
     wide = column.dtype.kind == "f" and column.dtype.itemsize > 4
@@ -105,3 +110,44 @@ def encode_labels(
         raise ValueError(f"y holds {strangers}, which are not among the classes {list(classes)}")
     number = np.array([classes.index(name) for name in found], np.int32)
     return number[y], classes
+
+
+def batch_columns(
+    batch: Any, what: str, classes: tuple[str, ...] | None = None
+) -> dict[str, np.ndarray]:
+    """``x``, ``y`` and perhaps ``weight`` of a batch that something else made, checked.
+
+    Args:
+        batch: A pair, a triple, or a dict, which may hold ``index`` too.
+        what: What errors call it.
+        classes: The names that labels which are strings may have.
+
+    Raises:
+        TypeError: it is none of these, or its labels are strings and there are no ``classes``.
+        ValueError: its columns differ in length, or a label or a weight is impossible.
+    """
+    if isinstance(batch, Mapping):
+        known = {"x", "y"} <= batch.keys() <= {*COLUMNS, "index"}
+        got = f"a dict of {', '.join(map(str, batch))}"
+        found = {name: batch[name] for name in COLUMNS if name in batch}
+    else:
+        known = isinstance(batch, tuple | list) and len(batch) in (2, 3)
+        got = f"a {type(batch).__name__}"
+        found = dict(zip(COLUMNS, batch, strict=False)) if known else {}
+    if not known:
+        raise TypeError(
+            f"{what} must be (x, y), (x, y, weight) or a dict of x, y and perhaps weight; got {got}"
+        )
+    found["x"] = numbers(found["x"], "x")
+    labels = texts(found["y"])
+    if labels is not None:
+        if classes is None:
+            raise TypeError(f"{what} has labels that are strings: say which classes there are")
+        found["y"], _ = encode_labels(labels, classes)
+    found["y"] = targets(found["y"])
+    n = len(found["x"])
+    if len(found["y"]) != n:
+        raise ValueError(f"{what} has {n} inputs and {len(found['y'])} targets")
+    if "weight" in found:
+        found["weight"] = weights(found["weight"], n)
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .columns import (
+    batch_columns,
     check_labels,
     class_names,
     encode_labels,
@@ -17,6 +18,7 @@ from .columns import (
     weights,
 )
 from .random_order import SPLIT, permutation
+from .sources import Source
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -94,20 +96,12 @@ class _Wrapped(Dataset):
         return self._read(rows)
 
     def _read(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        batch = self.source[rows]
-        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-            got = type(batch).__name__
-            raise TypeError(f"{self.name}[indices] must give (x, y) or (x, y, weight), got {got}")
-        names = ("x", "y", "weight")
-        columns = [numbers(column, name) for column, name in zip(batch, names, strict=False)]
-        columns[1] = targets(columns[1])
-        for column, name in zip(columns, names, strict=False):
-            if len(column) != len(rows):
-                raise ValueError(
-                    f"{self.name}[indices] was asked for {len(rows)} examples; "
-                    f"its {name} has {len(column)}"
-                )
-        return tuple(columns)
+        columns = batch_columns(self.source(rows), f"{self.name}[indices]", self.classes)
+        if len(columns["x"]) != len(rows):
+            got = len(columns["x"])
+            raise ValueError(f"{self.name}[indices] gave {got} examples for {len(rows)} indices")
+        # A source may use its memory again for the next batch, which threads read ahead.
+        return tuple(map(np.array, columns.values()))
 
     def take(self, indices: Any, *, name: str | None = None) -> Dataset:
         rows = np.atleast_1d(self.rows[_rows(indices)])
@@ -161,14 +155,31 @@ def arrays(
 def as_dataset(data: Any, *, name: str = "data") -> Dataset:
     """A dataset as it is, a pair ``(x, y)``, a triple ``(x, y, weight)``, or a source of one's own.
 
-    A source has a length, and for an integer array of indices gives ``(x, y)`` or
-    ``(x, y, weight)``; it is read only where batches are made, so its ``x`` and ``y`` are None.
+    A source has a length, and for an integer array of indices gives ``(x, y)``,
+    ``(x, y, weight)`` or a dict of those. One that takes single integers only, such as a dataset of
+    PyTorch, is read one by one, and its examples are stacked. Labels that are strings become
+    numbers where it has ``classes``. It is read only where batches are made, so its ``x`` and ``y``
+    are None.
+
+    Example:
+        >>> class Squares:
+        ...     def __len__(self):
+        ...         return 4
+        ...     def __getitem__(self, i):
+        ...         return {"x": [float(i)], "y": int(i) ** 2}
+        >>> as_dataset(Squares())[[3, 1]]
+        (array([[3.],
+               [1.]], dtype=float32), array([9, 1]))
 
     Raises:
-        TypeError: for anything else.
+        TypeError: for anything else, as for a pair of datasets.
     """
     if isinstance(data, Dataset):
         return data
+    if isinstance(data, tuple) and any(isinstance(part, Dataset) for part in data):
+        raise TypeError(
+            f"{name} is a pair of datasets; write train, test = ... and give one of them"
+        )
     if isinstance(data, tuple) and len(data) in (2, 3):
         return arrays(data[0], data[1], weight=data[2] if len(data) == 3 else None, name=name)
     if hasattr(data, "shape"):
@@ -185,7 +196,7 @@ def as_dataset(data: Any, *, name: str = "data") -> Dataset:
         None,
         classes=None if classes is None else class_names(classes),
         name=own_name if isinstance(own_name, str) else name,
-        source=data,
+        source=Source(data),
         rows=np.arange(len(data)),
     )
 

@@ -73,8 +73,10 @@ class Inspection:
         sizes: How many pictures have a ``(height, width)``.
         formats: How many files are of a format.
         modes: How many have pixels of a mode, in Pillow's words ("L" is gray).
-        problems: What has to be put right: files that cannot be read, test pictures that are also
-            in training, one picture in two classes.
+        problems: What has to be put right: files that cannot be read, pictures that lie in no class
+            folder beside such folders, folders beside a train and a test folder, test pictures that
+            are also in training, one picture in two classes, classes that only the test half has,
+            and, in arrays, values that are not finite.
         warnings: What is worth a look.
     """
 

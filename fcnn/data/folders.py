@@ -1,6 +1,7 @@
 """Datasets of picture files: folders whose names are the classes, tables of paths and labels."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from csv import DictReader
@@ -26,6 +27,7 @@ HALVES = {
     "test": ("test", "testing", "val", "valid", "validation"),
 }
 _CHANNELS = {"rgb": 3, "gray": 1}
+_LARGEST = np.iinfo(np.int32).max
 _LOOKED_AT = 16  # headers, to see whether all pictures have one size
 
 
@@ -74,7 +76,8 @@ def folder(
     Raises:
         FileNotFoundError: there is nothing at ``path``.
         ValueError: an option is wrong; there are no pictures; one lies in no folder; the sizes
-            differ and none is given; a class of the test half is not in the train half.
+            differ and none is given; a class of the test half is not in the train half; there are
+            others beside these two.
         ImportError: Pillow is not installed.
     """
     options = _options(size, mode, fit, cache, on_error)
@@ -83,7 +86,7 @@ def folder(
     if not names:
         endings = " ".join(SUFFIXES)
         raise ValueError(f"{path} holds no pictures, that is, no files ending in {endings}")
-    above = "" if isinstance(source, Folder) else _common_folder(names)
+    above = common_folder(source, names)
     halves = _halves(names, above, source.path)
     title = source.path.name or "pictures"
     found = {half: _labels(names, above, label, source.path) for half, above, names in halves}
@@ -116,9 +119,9 @@ def csv(
 ) -> Dataset:
     """Pictures in a table of paths and labels, a CSV whose first line names its columns.
 
-    Labels are names of classes. Where all are numbers and one has a decimal point, they are float32
-    targets; where ``classes`` is None and all are integers from 0, they are the numbers of classes.
-    The rows keep their order.
+    Labels are names of classes, with two exceptions where ``classes`` is None: where all are
+    integers from 0, they are the numbers of classes, and where all are numbers and one is no
+    integer, such as ``2.0``, they are float32 targets. The rows keep their order.
 
     Args:
         file: The table, in UTF-8, parted by commas.
@@ -134,14 +137,18 @@ def csv(
 
     Raises:
         FileNotFoundError: there is no such table.
-        ValueError: it is empty or lacks a column, a cell is empty, or as for ``folder``.
+        ValueError: it is empty or lacks a column, a cell is empty, the number of a class is beyond
+            32 bits, a target is not finite, or as for ``folder``.
     """
     options = _options(size, mode, fit, cache, on_error)
     file = Path(file)
     names, labels = _table(file, path, label)
     source = files(file.parent if root is None else root, SUFFIXES)
     names = [PurePosixPath(name).as_posix() for name in names]
-    y, classes = _targets(labels, classes)
+    try:
+        y, classes = _targets(labels, classes)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
     dataset = _dataset(source, names, y, classes, file.stem, options)
     return cached(dataset, _cache_of(cache, ""), options)
 
@@ -170,10 +177,10 @@ def _options(size: Any, mode: str, fit: str, cache: Any, on_error: str) -> dict[
     return {"size": size, "mode": mode, "fit": fit, "on_error": on_error}
 
 
-def _common_folder(names: list[str]) -> str:
+def common_folder(source: Any, names: list[str]) -> str:
     """The folder around everything in an archive, with its ``/``, or an empty text."""
     above = ""
-    while all(name.count("/", len(above)) > 1 for name in names):
+    while not isinstance(source, Folder) and all(name.count("/", len(above)) > 1 for name in names):
         top = names[0][: names[0].index("/", len(above)) + 1]
         if not all(name.startswith(top) for name in names):
             break
@@ -181,14 +188,35 @@ def _common_folder(names: list[str]) -> str:
     return above
 
 
-def _halves(names: list[str], above: str, path: Path) -> list[tuple[str, str, list[str]]]:
-    """(half, the folder it is, its files): train and test, or one without a name."""
+def top_folders(names: list[str], above: str) -> tuple[dict[str, str], list[str]]:
+    """The folders that are halves, each with "train" or "test", and all else beside both.
+
+    Where there are not both, what is called like one beside others is a class: no folder is a half.
+    """
     tops = sorted({name[len(above) :].partition("/")[0] for name in names})
     known = {word: half for half, words in HALVES.items() for word in words}
-    if not all(top.lower() in known for top in tops):
+    halves = {top: known[top.lower()] for top in tops if top.lower() in known}
+    others = [top for top in tops if top not in halves]
+    if others and len(set(halves.values())) < len(HALVES):
+        return {}, []
+    return halves, others
+
+
+def stray_words(others: list[str]) -> str:
+    """What is wrong where something lies beside the halves."""
+    shown = ", ".join(others[:8]) + (" ..." if len(others) > 8 else "")
+    return f"has a train and a test folder beside others ({shown}); move those away"
+
+
+def _halves(names: list[str], above: str, path: Path) -> list[tuple[str, str, list[str]]]:
+    """(half, the folder it is, its files): train and test, or one without a name."""
+    parts, others = top_folders(names, above)
+    if others:
+        raise ValueError(f"{path} {stray_words(others)}")
+    if not parts:
         return [("", above, names)]
-    parts = {top: known[top.lower()] for top in tops}
     if sorted(parts.values()) != ["test", "train"]:
+        tops = list(parts)
         raise ValueError(
             f"{path} has the folders {', '.join(tops)}; a train and a test folder make a pair; "
             "read others one by one, with the classes of the first: "
@@ -286,14 +314,23 @@ def _targets(labels: list[str], classes: Sequence[str] | None) -> tuple[Any, Seq
     """Labels as they are meant: names of classes, numbers of classes, or float targets."""
     if classes is not None:
         return labels, classes
-    if all(label.isascii() and label.isdigit() for label in labels):
-        return np.array([int(label) for label in labels], np.int32), None
     try:
-        numbers = np.array([float(label) for label in labels], np.float32)
+        numbers = np.array([float(label) for label in labels])
     except ValueError:
         return labels, None
+    if all(label.isascii() and label.isdigit() for label in labels):
+        if numbers.max() > _LARGEST:
+            raise ValueError(
+                f"the label {max(labels, key=int)} is beyond the numbers of classes, "
+                f"0..{_LARGEST}; list the names in classes=, or give targets a decimal point"
+            )
+        return np.array([int(label) for label in labels], np.int32), None
+    if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in labels):
+        return labels, None
+    with np.errstate(over="ignore"):
+        numbers = numbers.astype(np.float32)
     if not np.isfinite(numbers).all():
-        raise ValueError("labels that are numbers must be finite")
+        raise ValueError("labels that are numbers must be finite in float32")
     return numbers, None
 
 

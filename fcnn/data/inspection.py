@@ -20,7 +20,7 @@ from .cifar import cifar10, cifar100
 from .dataset import Dataset
 from .duplicates import conflicts, digest, groups, leaks, repeats
 from .findings import Example, Finding, Inspection, findings
-from .folders import HALVES, SUFFIXES
+from .folders import SUFFIXES, common_folder, stray_words, top_folders
 from .pictures import FORMATS, pixels
 from .readers import mnist, npz
 from .suspicions import suspicions, unknown_classes
@@ -43,11 +43,13 @@ def check(path: str | os.PathLike, *, workers: int | None = None) -> Inspection:
     """What is in a set of pictures and what is wrong with it; every file is read and decoded.
 
     Problems are files that cannot be read, pictures in no class folder, pictures of the test half
-    that are also in the train half, pictures in two classes, and classes that only the test half
-    has. Warnings are repeats in a class, names that do not fit the format, sizes far from all
-    others, pictures of one colour, files that are left out, empty folders, classes that the test
-    half lacks or spells in another way, and classes with 10 times the pictures of others. Two
-    pictures are equal where a network would see the same 8-bit RGB pixels, however they were saved.
+    that are also in the train half, pictures in two classes, classes that only the test half has,
+    folders beside a train and a test folder, and values in arrays that are not finite. Warnings are
+    repeats in a class, names that do not fit the format, sizes far from all others, pictures of one
+    colour, files that are left out, empty folders, no class folders or a single class, classes that
+    the test half lacks or spells in another way, and classes with 10 times the pictures of others.
+    Two pictures are equal where a network would see the same 8-bit RGB pixels, however they were
+    saved.
 
     Example:
         >>> found = check("photos")  # doctest: +SKIP
@@ -80,14 +82,17 @@ def check(path: str | os.PathLike, *, workers: int | None = None) -> Inspection:
 
 
 def _check_files(source: Any, names: list[str], workers: int) -> Inspection:
-    above = "" if isinstance(source, Folder) else _around(names)
-    parts = _parts(names, above)
+    above = common_folder(source, names)
+    halves, others = top_folders(names, above)
+    parts = _in_order(halves) if halves and not others else [""]
     placed = [_placed(name, above, parts) for name in names]
     placed.sort(key=lambda example: (parts.index(example.part), example.label, example.name))
     examples = _looked_at(source, placed, workers)
     bad = [(example.name, example.reason) for example in examples if example.reason]
     total = f"of the {len(examples):,} files cannot be read"
     problems = findings("unreadable", bad, f"1 {total}", total)
+    if others:
+        problems.append(Finding("halves", f"{source.path} {stray_words(others)}"))
     odd = findings(
         "left out",
         [(name, "") for name in sorted(set(source.names) - set(names))],
@@ -151,25 +156,11 @@ def _inspection(
     )
 
 
-def _around(names: Sequence[str]) -> str:
-    """The folder around everything in an archive, with its ``/``; class folders stay inside."""
-    folders = [name.split("/")[:-1] for name in names]
-    deepest = min(map(len, folders)) - 1
-    common = 0
-    while common < deepest and len({tuple(parts[: common + 1]) for parts in folders}) == 1:
-        common += 1
-    return "".join(f"{part}/" for part in folders[0][:common])
-
-
-def _parts(names: Sequence[str], above: str) -> list[str]:
-    """The folders that are halves, training first and test last; or one part without a name."""
-    known = {word: half for half, words in HALVES.items() for word in words}
-    tops = {name[len(above) :].partition("/")[0] for name in names}
-    if not all(top.lower() in known for top in tops):
-        return [""]
+def _in_order(halves: dict[str, str]) -> list[str]:
+    """The folders that are halves, training first, then validation, test last."""
     order = {"train": 0, "test": 2}
     return sorted(
-        tops, key=lambda top: (1 if top.lower() in _VALIDATION else order[known[top.lower()]], top)
+        halves, key=lambda top: (1 if top.lower() in _VALIDATION else order[halves[top]], top)
     )
 
 
@@ -234,7 +225,8 @@ def _header(raw: bytes) -> tuple[str, str, int]:
     image_module = require("PIL.Image", "io")
     try:
         with image_module.open(io.BytesIO(raw), formats=FORMATS) as image:
-            return image.format, image.mode, image.width * image.height
+            form = "JPEG" if image.format == "MPO" else image.format  # one with more of a phone
+            return form, image.mode, image.width * image.height
     except Exception:  # decoding will say what is wrong
         return "", "", 0
 

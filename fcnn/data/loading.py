@@ -39,7 +39,7 @@ class Pictures:
     channels: int = 3
     fit: str | None = "stretch"
     on_error: str = "raise"
-    _verdicts: dict[str, str | None] = dataclasses.field(default_factory=dict)  # of files read
+    _good: set[str] = dataclasses.field(default_factory=set)  # files known; bad ones may be mended
 
     dtype = np.dtype(np.uint8)
 
@@ -73,15 +73,16 @@ class Pictures:
         return dataclasses.replace(self, names=[self.names[row] for row in rows])
 
     def problems(self, *, workers: int | None = None) -> list[tuple[str, str]]:
-        """``(name, reason)`` of the files that cannot be read; each file is decoded once to know.
+        """``(name, reason)`` of the files that cannot be read; a good file is decoded once to know.
 
         Args:
             workers: Number of threads; None means one for each core.
         """
-        unknown = [name for name in self.names if name not in self._verdicts]
-        for _ in _in_threads(self._verdict, list(dict.fromkeys(unknown)), workers):
+        bad: dict[str, str] = {}
+        unknown = [name for name in dict.fromkeys(self.names) if name not in self._good]
+        for _ in _in_threads(lambda name: self._tried(name, bad), unknown, workers):
             pass
-        return self._known_problems()
+        return [(name, bad[name]) for name in self.names if name in bad]
 
     def decode_into(self, out: np.ndarray, *, workers: int | None = None) -> list[tuple[str, str]]:
         """Decodes all into ``out``, uint8 ``[n, h, w, c]``, and gives the problems.
@@ -89,29 +90,28 @@ class Pictures:
         The rows of files that cannot be read are left as they are.
         """
 
+        bad: dict[str, str] = {}
+
         def fill(row: int) -> None:
-            values = self._verdict(self.names[row])
+            values = self._tried(self.names[row], bad)
             if values is not None:
                 out[row] = values
 
         for _ in _in_threads(fill, range(len(self)), workers):
             pass
-        return self._known_problems()
+        return [(name, bad[name]) for name in self.names if name in bad]
 
     def __repr__(self) -> str:
         return f"<{len(self):,} pictures uint8{list(self.shape[1:])} in {self.source.path}>"
 
-    def _known_problems(self) -> list[tuple[str, str]]:
-        found = ((name, self._verdicts[name]) for name in self.names)
-        return [(name, reason) for name, reason in found if reason is not None]
-
-    def _verdict(self, name: str) -> np.ndarray | None:
+    def _tried(self, name: str, bad: dict[str, str]) -> np.ndarray | None:
+        """A picture, or None, and then the reason is added to ``bad``."""
         try:
             values = self._values(name)
         except (ValueError, OSError) as error:
-            self._verdicts[name] = _reason(error)
+            bad[name] = _reason(error)
             return None
-        self._verdicts[name] = None
+        self._good.add(name)
         return values
 
     def _values(self, name: str) -> np.ndarray:
@@ -213,7 +213,11 @@ def good_rows(
         lines = [textwrap.shorten(f"{name}: {reason}", 200) for name, reason in problems[:_LISTED]]
         if len(problems) > _LISTED:
             lines.append(f"and {len(problems) - _LISTED:,} more")
-        advice = "" if column.on_error == "skip" else '; on_error="skip" leaves them out'
+        advice = (
+            ""
+            if column.on_error == "skip"
+            else "; on_error='skip' (--on-error skip) leaves them out"
+        )
         raise ValueError(
             f"{len(problems):,} of {len(column):,} pictures in {column.source.path} "
             f"cannot be read{advice}:\n  " + "\n  ".join(lines)

@@ -35,7 +35,7 @@ def picture(
 
     Raises:
         ValueError: the file is broken, too large or no picture; it is named, with the reason.
-        OSError: there is no such file.
+        OSError: there is no such file, or it is a folder.
         ImportError: Pillow is not installed.
     """
     if channels not in (1, 3):
@@ -58,6 +58,9 @@ def file_bytes(path: str | os.PathLike) -> bytes:
         while part := os.read(file, 1 << 22):
             parts.append(part)
         return b"".join(parts)
+    except OSError as error:  # of a read, which knows no name
+        error.filename = error.filename or os.fspath(path)
+        raise
     finally:
         os.close(file)
 

@@ -6,15 +6,13 @@ be made again by its number, as one of a dataset can.
 
 import itertools
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .columns import class_names, encode_labels, numbers, targets, texts, weights
-from .workers import Ahead
-
-COLUMNS = ("x", "y", "weight")
+from .columns import batch_columns, class_names
+from .workers import Ahead, check_workers
 
 
 class Stream:
@@ -34,7 +32,9 @@ class Stream:
     def __init__(self, source: Any, classes: tuple[str, ...] | None, name: str):
         self.classes, self.name, self._source = classes, name, source
         given = self._open()
-        self.once = given is source
+        self._kind = type(given).__name__
+        again = [self._open()] if isinstance(given, Generator) else []  # not begun, so nothing runs
+        self.once = given is source or given in again
         self.steps = operator.length_hint(source, 0)
         try:
             batch = next(given)
@@ -42,28 +42,34 @@ class Stream:
             raise ValueError(f"{name} gives no batches") from None
         self.first = self._read(0, batch)
         self.size = len(self.first["x"])
-        self._rest = itertools.chain([batch], given) if self.once else None
+        # The first pass goes on with these: opened anew, they might lack what was taken from them.
+        self._opened = [itertools.chain([self.first], given), *([] if self.once else again)]
 
     def numbered(self) -> tuple[Callable[[int], Any], Iterable[int]]:
         """``(make, numbers)``, as of a dataset: what makes the batches of one pass, one by one, and
         None after the last.
 
         Raises:
-            ValueError: the source is used up.
+            ValueError: the source is used up, here or where its first batch is made.
         """
-        if self.once and self._rest is None:
+        advice = "give fcnn.data.stream a function that makes a new one, or an object with __iter__"
+        if self.once and not self._opened:
             raise ValueError(
-                f"{self.name} is a {type(self._source).__name__}, which can be read only once; "
-                "give the function that makes it to fcnn.data.stream, or an object with __iter__"
+                f"{self.name} is a {self._kind}, which can be read only once; {advice}"
             )
-        given, self._rest = self._rest if self.once else self._open(), None
+        given = self._opened.pop(0) if self._opened else self._open()
         done = 0
 
         def make(number):
             nonlocal done
-            batch = next(given, None)
-            if batch is None:
-                return None
+            try:
+                batch = next(given)
+            except StopIteration:
+                if number:
+                    return None
+                raise ValueError(
+                    f"{self.name} gave no batches when it was read again; {advice}"
+                ) from None
             columns = self._read(number, batch)
             done += len(columns["x"])
             return self._filled(columns, done)
@@ -77,9 +83,10 @@ class Stream:
         0, whose index is -1. One thread at most reads ahead.
 
         Raises:
-            ValueError: the source is used up, or, when it comes, a batch is larger than the first
-                or of another shape.
+            ValueError: the source is used up, ``workers`` is negative, or, when it comes, a batch
+                is larger than the first or of another shape.
         """
+        check_workers(workers)
         return Ahead(*self.numbered(), min(workers, 1))
 
     def __repr__(self) -> str:
@@ -94,18 +101,9 @@ class Stream:
     def _read(self, number: int, batch: Any) -> dict[str, np.ndarray]:
         """A batch as columns of their own memory: a source may use its own again."""
         what = f"batch {number} of {self.name}"
-        columns = _columns(batch, what)
-        n = len(columns["x"])
-        labels = texts(columns["y"])
-        if labels is not None:
-            if self.classes is None:
-                raise TypeError(f"{what} has labels that are strings: say which classes there are")
-            columns["y"], _ = encode_labels(labels, self.classes)
-        columns["y"] = targets(columns["y"])
-        if "weight" in columns:
-            columns["weight"] = weights(columns["weight"], n)
-        if n == 0 or len(columns["y"]) != n:
-            raise ValueError(f"{what} has {n} inputs and {len(columns['y'])} targets")
+        columns = batch_columns(batch, what, self.classes)
+        if len(columns["x"]) == 0:
+            raise ValueError(f"{what} has 0 inputs")
         if number:
             self._compare(columns, what)
         return {name: np.array(column) for name, column in columns.items()}
@@ -161,7 +159,8 @@ def stream(
 
     Args:
         source: What is iterated once for each epoch, or a function that makes it. What can be
-            iterated only once, such as a generator, serves for one epoch.
+            iterated only once, such as a generator, serves for one epoch, also where a function
+            gives the same one each time.
         classes: The names of the labels 0, 1, ...
         name: What errors and reports call it.
 
@@ -180,20 +179,3 @@ def gives_batches(data: Any) -> bool:
     return isinstance(data, Stream) or (
         hasattr(data, "__iter__") and not hasattr(data, "__getitem__") and not plain
     )
-
-
-def _columns(batch: Any, what: str) -> dict[str, Any]:
-    if isinstance(batch, Mapping):
-        known = {"x", "y"} <= batch.keys() <= {*COLUMNS, "index"}
-        got = f"a dict of {', '.join(map(str, batch))}"
-        found = {name: batch[name] for name in COLUMNS if name in batch}
-    else:
-        known = isinstance(batch, tuple | list) and len(batch) in (2, 3)
-        got = f"a {type(batch).__name__}"
-        found = dict(zip(COLUMNS, batch, strict=False)) if known else {}
-    if not known:
-        raise TypeError(
-            f"{what} must be (x, y), (x, y, weight) or a dict of x, y and perhaps weight; got {got}"
-        )
-    found["x"] = numbers(found["x"], "x")
-    return found

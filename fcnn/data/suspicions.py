@@ -31,6 +31,7 @@ def suspicions(examples: Sequence[Example], counts: Counts) -> list[Finding]:
             "1 picture is all one colour",
             "pictures are all one colour",
         ),
+        *_single_class(counts),
         *_spellings(counts),
         *_lacking_classes(counts),
         *_imbalances(counts),
@@ -74,6 +75,15 @@ def _far_sizes(examples: Sequence[Example]) -> list[Finding]:
     ]
     one = "1 picture is much smaller or larger than the rest"
     return findings("size", files, one, "pictures are much smaller or larger than the rest")
+
+
+def _single_class(counts: Counts) -> list[Finding]:
+    classes = {name for part in counts.values() for name in part if name}
+    if len(classes) != 1:
+        return []
+    return [
+        Finding("one class", f"there is one class, {min(classes)!r}, and nothing to tell apart")
+    ]
 
 
 def _spellings(counts: Counts) -> list[Finding]:

@@ -29,6 +29,7 @@ class Ahead(Iterator[Any]):
 
     def __init__(self, make: Callable[[int], Any], numbers: Iterable[int], workers: int = 0):
         self._begun: deque[Any] = deque()  # (number, future) of what is being made, in order
+        self._pool = None  # closed even where there can be none
         self._pool = ThreadPoolExecutor(workers, "fcnn-data") if workers else None
         self._make, self._numbers = make, iter(numbers)
         self.workers, self._room = workers, workers + 2

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcnn.data import Dataset, arrays, as_dataset, split
+from fcnn.data import Dataset, arrays, as_dataset, batches, split
 
 
 class Source:
@@ -186,11 +186,42 @@ def test_a_source_that_gives_something_else_is_named():
         def __getitem__(self, indices):
             return self.answer
 
-    with pytest.raises(TypeError, match=r"scans\[indices\] must give \(x, y\).* got int"):
+    with pytest.raises(TypeError, match=r"scans\[indices\] must be \(x, y\).* got a int"):
         as_dataset(Wrong(4))[[0, 1]]
     Wrong.answer = np.zeros((2, 3)), np.zeros(1)
-    with pytest.raises(ValueError, match="asked for 2 examples; its y has 1"):
+    with pytest.raises(ValueError, match=r"scans\[indices\] has 2 inputs and 1 targets"):
         as_dataset(Wrong(4))[[0, 1]]
+    Wrong.answer = np.zeros((3, 3)), np.zeros(3)
+    with pytest.raises(ValueError, match=r"scans\[indices\] gave 3 examples for 2 indices"):
+        as_dataset(Wrong(4))[[0, 1]]
+
+
+def test_a_pair_of_datasets_is_no_dataset(data):
+    for pair in ((data, data), (data, data, data)):
+        with pytest.raises(TypeError, match=r"data is a pair of datasets; write train, test = "):
+            as_dataset(pair)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_source_may_use_its_memory_again(workers):
+    class Own(Source):
+        room = np.empty((4, 1)), np.empty(4, np.int32)
+
+        def __getitem__(self, indices):
+            x, y = self.room
+            x[:, 0], y[:] = indices, indices % 2
+            return x, y
+
+    made = list(batches(Own(24), 4, seed=0, workers=workers))
+    for batch in made:
+        np.testing.assert_array_equal(batch["x"][:, 0], batch["index"])
+        np.testing.assert_array_equal(batch["y"], batch["index"] % 2)
+
+
+def test_bfloat16_becomes_float32():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = arrays(np.array([[0.5], [3.0]], bfloat16), [0, 1]).x
+    assert (x.dtype, x.tolist()) == (np.float32, [[0.5], [3.0]])
 
 
 def largest_remainder(counts, fraction):

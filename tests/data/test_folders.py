@@ -93,6 +93,10 @@ def test_a_class_may_be_called_train(tmp_path):
     [
         (["train/a/1.png", "test/b/1.png"], r"test half has the classes \['b'\], .* only \['a'\]"),
         (["train/a/1.png", "test/a/1.png", "val/a/1.png"], "has the folders test, train, val"),
+        (
+            ["train/a/1.png", "test/a/1.png", "more/a/1.png", "2.png"],
+            r"has a train and a test folder beside others \(2.png, more\); move those away",
+        ),
         (["train/a/1.png"], "has the folders train; a train and a test folder make a pair"),
         (["a/1.png", "2.png"], r"2\.png lies in no class folder; .* give label="),
         (["a/notes.txt"], "holds no pictures"),
@@ -229,13 +233,32 @@ def test_a_table_names_pictures_and_labels(tree):
 
 
 @pytest.mark.parametrize(
+    ("labels", "y", "dtype", "classes"),
+    [
+        (["-1", "1"], [0, 1], np.int32, ("-1", "1")),
+        (["02", "1"], [2, 1], np.int32, None),
+        (["-1", "1.0"], [-1, 1], np.float32, None),
+        (["1", "1e3"], [1, 1000], np.float32, None),
+        (["1", "x"], [0, 1], np.int32, ("1", "x")),
+    ],
+)
+def test_labels_of_a_table_are_names_numbers_or_targets(tree, labels, y, dtype, classes):
+    rows = [f"{name},{label}" for name, label in zip(NAMES, labels, strict=False)]
+    (tree / "t.csv").write_text("\n".join(["path,label", *rows]))
+    found = data.csv(tree / "t.csv")
+    assert (found.y.tolist(), found.y.dtype, found.classes) == (y, dtype, classes)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("path,kind\na.png,dog\n", r"has the columns \['path', 'kind'\], and lacks \['label'\]"),
         ("path,label\n", "has no rows"),
         ("path,label\na.png\n", "empty in row 1"),
         ('path,label\n"a.png,x\n', "unexpected end of data"),
-        ("path,label\na.png,nan\n", "must be finite"),
+        ("path,label\na.png,nan\n", "t.csv: labels .* must be finite"),
+        ("path,label\na.png,1e99\n", "must be finite in float32"),
+        ("path,label\na.png,20231234567\n", "the label 20231234567 is beyond .* classes="),
         ("path,label\nnone.png,x\n", r"no picture can be read; none.png"),
     ],
 )

@@ -187,7 +187,7 @@ def test_names_sizes_and_colours_that_are_odd_are_warnings(tmp_path):
 
 
 def test_where_sizes_vary_none_is_far_from_the_usual(tmp_path):
-    files = {f"a/{i}.png": noise(i, (4 * 2**i, 4, 3)) for i in range(6)}
+    files = {f"{'ab'[i % 2]}/{i}.png": noise(i, (4 * 2**i, 4, 3)) for i in range(6)}
     assert check(write(tmp_path, files)).warnings == ()
 
 
@@ -214,6 +214,32 @@ def test_a_picture_beside_the_class_folders_is_a_problem(tmp_path):
     files = {"a/1.png": noise(1), "b/1.png": noise(2), "lost.png": noise(3)}
     found = check(write(tmp_path, files))
     assert only(found.problems, "no class").files == (("lost.png", ""),)
+
+
+def test_folders_beside_the_halves_are_a_problem(tmp_path):
+    names = ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png", "more/a/1.png"]
+    found = check(write(tmp_path, {name: noise(i) for i, name in enumerate(names)}))
+    text = only(found.problems, "halves").text
+    assert text.endswith("has a train and a test folder beside others (more); move those away")
+    with pytest.raises(ValueError, match=r"beside others \(more\)"):
+        data.folder(tmp_path)
+
+
+def test_a_single_class_is_a_warning(tmp_path):
+    found = check(write(tmp_path, {"a/1.png": noise(1), "a/2.png": noise(2)}))
+    assert found.ok
+    assert [finding.text for finding in found.warnings] == [
+        "there is one class, 'a', and nothing to tell apart"
+    ]
+
+
+def test_a_picture_of_a_phone_is_a_jpeg(tmp_path):
+    buffer = io.BytesIO()
+    one, two = (image.fromarray(noise(i, (32, 32, 3))) for i in range(2))
+    one.save(buffer, "MPO", save_all=True, append_images=[two])
+    found = check(write(tmp_path, {"a/1.jpg": buffer.getvalue(), "b/1.png": noise(2)}))
+    assert (found.ok, found.warnings) == (True, ())
+    assert found.formats == {"JPEG": 1, "PNG": 1}
 
 
 def test_a_heap_without_class_folders_is_a_warning(tmp_path):

@@ -103,7 +103,7 @@ def test_bad_files_are_listed_before_anything_else(tree):
         lines = str(caught.value).splitlines()
         assert [line[2:11] for line in lines[1:21]] == [f"a/{n:03}.png" for n in range(20)]
         assert lines[21:] == ["  and 10 more"]
-        assert 'on_error="skip" leaves them out' in lines[0]
+        assert "on_error='skip' (--on-error skip) leaves them out" in lines[0]
 
 
 @pytest.mark.parametrize("room", [0, 2**29])
@@ -128,7 +128,7 @@ def test_nothing_readable_is_an_error_even_so(tree):
         data.readable(whole)
 
 
-def test_each_file_is_looked_at_once(tree, monkeypatch):
+def test_each_good_file_is_looked_at_once(tree, monkeypatch):
     root, _ = tree
     break_some(root)
     whole = data.folder(root, size=4)
@@ -138,8 +138,19 @@ def test_each_file_is_looked_at_once(tree, monkeypatch):
     assert all(reason for _, reason in first)
     assert len(read) == 300
     assert whole.x.problems(workers=1) == first
-    assert whole.take([7]).x.problems() == first[:1]
-    assert len(read) == 300
+    assert whole.take([7, 8]).x.problems() == first[:1]
+    assert read[300:] == ["a/007.png", "b/299.png", "a/007.png"]
+
+
+def test_a_file_that_is_mended_is_good_again(tree):
+    root, values = tree
+    whole = data.folder(root)
+    good = (root / "a/007.png").read_bytes()
+    break_some(root, ["a/007.png"])
+    assert len(whole.x.problems()) == 1
+    (root / "a/007.png").write_bytes(good)
+    assert data.readable(whole, room=0) is whole
+    np.testing.assert_array_equal(whole[7][0], values[7])
 
 
 def test_a_file_that_goes_bad_later_is_named_with_its_folder(tree):

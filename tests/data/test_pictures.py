@@ -252,3 +252,9 @@ def test_a_missing_file_is_missing(tmp_path):
         data.picture(tmp_path / "none.png")
     with pytest.raises(ValueError, match="channels must be 1 or 3, got 4"):
         data.picture(tmp_path / "none.png", channels=4)
+
+
+def test_a_folder_is_named_where_a_picture_is_wanted(tmp_path):
+    with pytest.raises((IsADirectoryError, PermissionError)) as caught:
+        data.picture(tmp_path)
+    assert caught.value.filename == str(tmp_path)

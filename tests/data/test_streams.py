@@ -113,6 +113,52 @@ def test_a_generator_is_read_once_and_a_function_as_often_as_wanted():
     assert len(list(often.batches())) == len(list(often.batches())) == 2
 
 
+class Kept:
+    """Gives one iterator whenever it is iterated, or called."""
+
+    def __init__(self, given):
+        self.given = given
+
+    def __iter__(self):
+        return self.given
+
+
+@pytest.mark.parametrize("source_of", [Kept, lambda given: Kept(given).__iter__])
+def test_the_same_generator_each_time_is_read_once(source_of):
+    found = stream(source_of(iter(Loader(4, 3))), name="train")
+    assert found.once
+    assert [batch["y"].tolist() for batch in found.batches()] == [[0, 1, 2, 3], [4, 5, 6, 4]]
+    with pytest.raises(ValueError, match="train is a generator, which can be read only once"):
+        found.batches()
+
+
+@pytest.mark.parametrize("form", [iter, list])
+def test_a_function_is_called_once_for_each_pass(form):
+    calls = []
+
+    def passes():
+        calls.append(len(calls))
+        x = np.full(3, calls[-1])
+        return form(Loader(2, form=lambda _, y: (x[:2], y)))
+
+    found = stream(passes)
+    assert [next(found.batches())["x"].tolist() for _ in range(4)] == [[i, i] for i in range(4)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_used_up_elsewhere_is_read_whole_and_then_an_error(workers):
+    given = iter(Loader(4, 3))
+    found = stream(lambda: map(tuple, given), name="train")
+    assert [batch["y"][0] for batch in found.batches(workers)] == [0, 4]
+    with pytest.raises(ValueError, match="train gave no batches when it was read again; give "):
+        list(found.batches(workers))
+
+
+def test_a_negative_number_of_threads_is_refused():
+    with pytest.raises(ValueError, match="workers must be at least 0, got -1"):
+        stream(Loader(4)).batches(workers=-1)
+
+
 @pytest.mark.parametrize(
     ("form", "error", "words"),
     [

@@ -240,3 +240,8 @@ def test_threads_are_for_what_is_read_and_not_for_arrays(tmp_path, monkeypatch):
     assert workers_for(dataset(Column(4)), 7) == 7
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     assert workers_for(dataset(Column(4))) == 4
+
+
+def test_an_impossible_number_of_threads_is_one_error_and_no_other():
+    with pytest.raises(ValueError, match="max_workers"):
+        Ahead(int, range(3), -1)
