@@ -240,7 +240,7 @@ def _check_passes(epochs: int, task: Task) -> None:
         if isinstance(data, Stream) and data.once and epochs > 1:
             raise ValueError(
                 f"{data.name} can be read only once, which does for epochs=1 and not for {epochs}; "
-                "give a function that makes a new one to fcnn.data.stream, or an object with __iter__"
+                "give fcnn.data.stream a function that makes a new one, or an object with __iter__"
             )
 
 

@@ -123,13 +123,16 @@ PIPELINES = {
 }
 
 
-@pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("kind", ["arrays", "bytes", *(f"read by {n}" for n in (0, 1, 2, 4))])
-def test_the_batch_of_a_step_is_made_again_bit_for_bit(pipeline, kind):
+READ_BY = [f"read by {n}" for n in (0, 1, 2, 4)]
+KINDS = [(kind, "a function") for kind in ("arrays", *READ_BY)]
+KINDS += [("arrays", "several"), ("bytes", "several"), ("read by 2", "several")]
+KINDS += [("arrays", "mixed"), ("read by 2", "mixed")]
+
+
+@pytest.mark.parametrize(("kind", "pipeline"), KINDS)
+def test_the_batch_of_a_step_is_made_again_bit_for_bit(kind, pipeline):
     data, pipeline = unit(bands(37)), PIPELINES[pipeline]
     if kind == "bytes":
-        if pipeline is shaken:
-            pytest.skip("of floats")
         data = bytes_of(bands(37))
     model = serial(keeping(8), rescale(1.0), flatten, dense(3))
     states = []
