@@ -50,8 +50,8 @@ def add_commands(commands: Any) -> None:
         help=f"change the pictures at random while training: {', '.join(augment.names())}",
     )  # fmt: skip
     parser.add_argument(
-        "--size", type=arguments.size, metavar="N",
-        help="height and width of picture files, N or H,W; needed where they differ",
+        "--size", type=arguments.size, default=argparse.SUPPRESS, metavar="N",
+        help="height and width of picture files, N or H,W (default: theirs, if all have one)",
     )  # fmt: skip
     parser.add_argument(
         "--mode", default="rgb", choices=["rgb", "gray"], help="colours of picture files"
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs ``fcnn train``."""
     begun = time.perf_counter()
     models.build(options.model)  # an unknown name is said before any data is read
-    pictures = {"size": options.size, "mode": options.mode, "on_error": options.on_error}
+    pictures = {name: getattr(options, name, None) for name in NO_PICTURES}
     if not are_pictures(options.data) and pictures != NO_PICTURES:
         raise ValueError(f"--size, --mode and --on-error are for picture files, not {options.data}")
     train_data, test_data = halves(read_data(options.data, **pictures))
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     results = {
         **report.to_json(),
-        **{name: getattr(options, name) for name in settings},
+        **{name: getattr(options, name, None) for name in settings},
         "seconds": round(time.perf_counter() - begun, 3),
         "versions": {**versions(), "device": jax.devices()[0].device_kind},
     }

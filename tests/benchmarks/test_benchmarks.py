@@ -70,6 +70,7 @@ def test_all_frameworks_have_the_same_number_of_parameters(case, name, monkeypat
     assert theirs.count(model) == trees.count(params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lax", *frameworks("torch")])
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_an_operation_is_the_same_function_everywhere(operation, name):
