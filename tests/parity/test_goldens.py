@@ -31,6 +31,8 @@ NOT_IN_TORCH = {
     "normalize": "torch leaves it to torchvision; held to its formula",
     "rescale": "torch leaves it to torchvision; held to its formula",
     "layer_scale": "torch has none: one product",
+    "spectrogram": "torch leaves layers of it to torchaudio; held to torch.stft and plain loops",
+    "log_mel": "torch leaves it to torchaudio; held to its formulas",
 }
 LOSSES_NOT_IN_TORCH = {
     "focal": "torchvision's, for two classes only",
