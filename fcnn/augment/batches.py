@@ -16,14 +16,16 @@ def on_batch(
 ) -> dict[str, Any]:
     """The batch ``{"x": [n, ...], "y": ...}`` with its examples augmented, then mixed if asked.
 
-    An example's key is ``fold_in(fold_in(key, 1), index)``, by ``batch["index"]`` where there is
-    one: so its picture does not depend on its place in the batch. What works on whole batches has
-    the key ``fold_in(key, 2)``.
+    An example's key is ``fold_in(fold_in(fold_in(key, 1), epoch), index)``, by the columns
+    ``epoch`` (0 where there is none) and ``index`` (the row where there is none) of the batch: so
+    its picture depends neither on its place in the batch nor on the size of the batch. What works
+    on whole batches has the key of the first example, with 2 in place of 1.
 
     Args:
         augment: An augmentation, or any function ``(key, example) -> example``.
-        key: The key of the step.
-        batch: Beside x and y it may have ``index`` [n], and others, which are kept.
+        key: The key of the run; of the step for batches without ``epoch`` and ``index``, which
+            would all be changed in the same way.
+        batch: Beside x and y it may have ``epoch`` [n], ``index`` [n], and others, which are kept.
 
     Raises:
         TypeError: images of integers that are not uint8.
@@ -31,11 +33,16 @@ def on_batch(
     x = batch["x"]
     if isinstance(augment, Augmentation):
         _check_dtype(augment, x)
-    indices = batch.get("index", jnp.arange(len(x)))
-    keys = jax.vmap(functools.partial(random.fold_in, random.fold_in(key, 1)))(indices)
+    index = batch.get("index", jnp.arange(len(x)))
+    epoch = batch.get("epoch", jnp.zeros_like(index))
+
+    def key_of(kind, epoch, index):
+        return random.fold_in(random.fold_in(random.fold_in(key, kind), epoch), index)
+
+    keys = jax.vmap(functools.partial(key_of, 1))(epoch, index)
     new = {**batch, "x": jax.vmap(augment)(keys, x)}
     if getattr(augment, "batch", None) is not None:
-        new["x"], new["y"] = augment.batch(random.fold_in(key, 2), new["x"], batch["y"])
+        new["x"], new["y"] = augment.batch(key_of(2, epoch[0], index[0]), new["x"], batch["y"])
     return new
 
 

@@ -38,7 +38,8 @@ def batches(
     start: int = 0,
     workers: int = 0,
 ) -> Ahead:
-    """Batches of ``batch_size`` rows: dicts of ``x``, ``y``, ``weight`` and ``index``.
+    """Batches of ``batch_size`` rows: dicts of ``x``, ``y``, ``weight``, ``index`` and
+    ``epoch``, all of ``batch_size`` rows.
 
     Each example comes exactly once. The last batch is filled with examples from the beginning of
     the same order at weight 0: real ones, so that the statistics of a batch norm see no blanks.
@@ -84,10 +85,12 @@ def numbered(
         raise ValueError(f"start must be at least 0, got {start}")
     n, size = len(dataset), int(batch_size)
     rows = np.arange(n) if seed is None else order(n, seed=seed, epoch=epoch)
-    return functools.partial(_batch, dataset, rows, size), range(start, -(-n // size))
+    return functools.partial(_batch, dataset, rows, size, epoch), range(start, -(-n // size))
 
 
-def _batch(dataset: Dataset, rows: np.ndarray, size: int, number: int) -> dict[str, np.ndarray]:
+def _batch(
+    dataset: Dataset, rows: np.ndarray, size: int, epoch: int, number: int
+) -> dict[str, np.ndarray]:
     n = len(rows)
     position = np.arange(number * size, (number + 1) * size)
     index = rows[position % n]
@@ -98,4 +101,5 @@ def _batch(dataset: Dataset, rows: np.ndarray, size: int, number: int) -> dict[s
         "y": y,
         "weight": once * weight[0] if weight else once,
         "index": index.astype(np.int32),
+        "epoch": np.full(size, epoch, np.int32),
     }

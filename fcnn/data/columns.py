@@ -127,7 +127,7 @@ def batch_columns(
         ValueError: its columns differ in length, or a label or a weight is impossible.
     """
     if isinstance(batch, Mapping):
-        known = {"x", "y"} <= batch.keys() <= {*COLUMNS, "index"}
+        known = {"x", "y"} <= batch.keys() <= {*COLUMNS, "index", "epoch"}
         got = f"a dict of {', '.join(map(str, batch))}"
         found = {name: batch[name] for name in COLUMNS if name in batch}
     else:

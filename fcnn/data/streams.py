@@ -45,9 +45,11 @@ class Stream:
         # The first pass goes on with these: opened anew, they might lack what was taken from them.
         self._opened = [itertools.chain([self.first], given), *([] if self.once else again)]
 
-    def numbered(self) -> tuple[Callable[[int], Any], Iterable[int]]:
+    def numbered(
+        self, epoch: int = 0, start: int = 0
+    ) -> tuple[Callable[[int], Any], Iterable[int]]:
         """``(make, numbers)``, as of a dataset: what makes the batches of one pass, one by one, and
-        None after the last.
+        None after the last. Those before number ``start`` are read and left.
 
         Raises:
             ValueError: the source is used up, here or where its first batch is made.
@@ -58,36 +60,35 @@ class Stream:
                 f"{self.name} is a {self._kind}, which can be read only once; {advice}"
             )
         given = self._opened.pop(0) if self._opened else self._open()
-        done = 0
+        taken = done = 0
 
         def make(number):
-            nonlocal done
-            try:
-                batch = next(given)
-            except StopIteration:
-                if number:
-                    return None
-                raise ValueError(
-                    f"{self.name} gave no batches when it was read again; {advice}"
-                ) from None
-            columns = self._read(number, batch)
-            done += len(columns["x"])
-            return self._filled(columns, done)
+            nonlocal taken, done
+            for batch in given:
+                columns = self._read(taken, batch)
+                done += len(columns["x"])
+                taken += 1
+                if taken > number:
+                    return self._filled(columns, done, epoch)
+            if taken:
+                return None
+            raise ValueError(f"{self.name} gave no batches when it was read again; {advice}")
 
-        return make, itertools.count()
+        return make, itertools.count(start)
 
-    def batches(self, workers: int = 0) -> Ahead:
-        """One pass over the source: dicts of ``x``, ``y``, ``weight`` and ``index``.
+    def batches(self, workers: int = 0, *, epoch: int = 0) -> Ahead:
+        """One pass over the source: dicts of ``x``, ``y``, ``weight``, ``index`` and ``epoch``.
 
-        ``index`` counts the examples. A smaller batch is filled with examples of its own at weight
-        0, whose index is -1. One thread at most reads ahead.
+        ``index`` counts the examples, ``epoch`` is as given, for augmentations to differ. A smaller
+        batch is filled with examples of its own at weight 0, whose index is -1. One thread at most
+        reads ahead.
 
         Raises:
             ValueError: the source is used up, ``workers`` is negative, or, when it comes, a batch
                 is larger than the first or of another shape.
         """
         check_workers(workers)
-        return Ahead(*self.numbered(), min(workers, 1))
+        return Ahead(*self.numbered(epoch), min(workers, 1))
 
     def __repr__(self) -> str:
         what = f"{self.name}: batches of {self.size}"
@@ -124,7 +125,7 @@ class Stream:
                 "which sets the size of all"
             )
 
-    def _filled(self, batch: dict[str, np.ndarray], done: int) -> dict[str, np.ndarray]:
+    def _filled(self, batch: dict[str, np.ndarray], done: int, epoch: int) -> dict[str, np.ndarray]:
         n = len(batch["x"])
         rows, real = np.arange(self.size) % n, np.arange(self.size) < n
         columns = batch if n == self.size else {name: x[rows] for name, x in batch.items()}
@@ -133,6 +134,7 @@ class Stream:
             "y": columns["y"],
             "weight": real * columns.get("weight", np.float32(1)),
             "index": np.where(real, rows + done - n, -1).astype(np.int32),
+            "epoch": np.full(self.size, epoch, np.int32),
         }
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import random
 
@@ -45,7 +44,7 @@ def seen(
         step: Within the epoch, counted from 0: one less than in the error of a step.
 
     Returns:
-        ``x``, ``y``, ``weight`` and ``index`` as ``fcnn.data.batches`` gives them, then augmented.
+        The columns of ``fcnn.data.batches``, then augmented.
         The weight is that of the example, without its class's.
 
     Raises:
@@ -59,6 +58,5 @@ def seen(
         raise ValueError(f"there is no step {step}: an epoch has {steps}, counted from 0")
     if augment is None:
         return batch
-    key = random.fold_in(run_key(random.key(seed)), jnp.int32(epoch * steps + step))
     program = compiled(lambda key, batch: augmented(augment, key, batch))
-    return jax.device_get(program(key, batch))
+    return jax.device_get(program(run_key(random.key(seed)), batch))

@@ -40,15 +40,22 @@ def test_an_example_looks_the_same_in_any_place_of_the_batch():
     assert (x != other).any((1, 2, 3)).all()
 
 
-def test_the_key_of_an_example_is_that_of_its_index():
+def own_key(kind, epoch, index):
+    return random.fold_in(random.fold_in(random.fold_in(KEY, kind), epoch), index)
+
+
+def test_the_key_of_an_example_is_that_of_its_epoch_and_index():
     def values(key, x):
         return random.uniform(key) + jnp.zeros_like(x)
 
-    x = np.zeros([3, 2], np.float32)
-    new = augment.on_batch(values, KEY, {"x": x, "y": x, "index": np.array([5, 2, 9])})["x"]
-    for row, index in zip(new, [5, 2, 9], strict=True):
-        own = random.fold_in(random.fold_in(KEY, 1), index)
-        np.testing.assert_array_equal(row, random.uniform(own))
+    x, index, epoch = np.zeros([3, 2], np.float32), np.array([5, 2, 9]), np.array([0, 0, 4])
+    batch = {"x": x, "y": x, "index": index, "epoch": epoch}
+    new = augment.on_batch(values, KEY, batch)["x"]
+    for row, number, when in zip(new, index, epoch, strict=True):
+        np.testing.assert_array_equal(row, random.uniform(own_key(1, when, number)))
+    del batch["epoch"]
+    first = augment.on_batch(values, KEY, batch)["x"]  # without an epoch, the first
+    np.testing.assert_array_equal(first[:2], new[:2])
     places = augment.on_batch(values, KEY, {"x": x, "y": x})["x"]
     assert places[2, 0] == new[1, 0]  # without an index, the place
 
@@ -58,7 +65,7 @@ def test_what_mixes_comes_after_the_images_with_a_key_of_its_own():
     batch = {"x": X, "y": Y, "weight": np.ones(12), "index": np.arange(12)}
     new = run(augment.compose(augment.flip(), mix), KEY, batch)
     flipped = run(augment.compose(augment.flip()), KEY, batch)
-    x, y = mix.batch(random.fold_in(random.fold_in(KEY, 2), 1), flipped["x"], Y)
+    x, y = mix.batch(random.fold_in(own_key(2, 0, 0), 1), flipped["x"], Y)
     np.testing.assert_array_equal(new["x"], x)
     np.testing.assert_allclose(new["y"], y, atol=1e-6)
     assert set(new) == set(batch)

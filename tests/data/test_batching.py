@@ -47,7 +47,7 @@ def test_each_example_comes_once_and_every_batch_is_full(data):
     made = list(batches(numbered(n), size, seed=seed, epoch=2))
     assert len(made) == -(-n // size)
     for batch in made:
-        assert list(batch) == ["x", "y", "weight", "index"]
+        assert list(batch) == ["x", "y", "weight", "index", "epoch"]
         assert all(len(column) == size for column in batch.values())
         assert (batch["weight"].dtype, batch["index"].dtype) == (np.float32, np.int32)
         np.testing.assert_array_equal(batch["x"], batch["index"] + np.float32(0.5))
