@@ -51,5 +51,5 @@ class Arrivals(Iterator[dict[str, jax.Array]]):
         return batch
 
     def _sent(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-        self.examples += np.count_nonzero(batch["index"] >= 0)
+        self.examples += int(np.count_nonzero(batch["index"] >= 0))
         return jax.device_put(batch)

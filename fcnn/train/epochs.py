@@ -2,22 +2,106 @@
 are at hand, else batch by batch. The results are the same.
 """
 
-import contextlib
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..core import Params, State
 from ..data import order
+from ..data.workers import Ahead
 from .arriving import Arrivals
 from .evaluation import evaluated, evaluation_step
 from .feeding import columns
-from .looping import Found, fits, looped
+from .looping import Found, Pass, fits, looped
 from .preparing import Task
-from .progress import Epoch
 from .state import TrainState
-from .stepping import Step
+from .stepping import Batch, Step
+
+Begin = Callable[..., "Pass | StepByStep"]  # (ts, epoch, found so far) -> the rest of an epoch
+
+
+class StepByStep:
+    """An epoch under way whose batches come from the host; a ``Pass`` is one on the device.
+
+    With ``held``, nothing is learned after a step that was not finite, until it goes on.
+
+    Attributes:
+        carry: What the steps have made of the train state so far.
+        finite: Of each step that is known to be done, whether it was finite.
+    """
+
+    def __init__(self, step: Step, ts: TrainState, source: Ahead, found: Found, held: bool):
+        self.carry, self._step, self._held = ts, step, held
+        self.finite: list[bool] = [bool(fine) for fine in found.get("finite", ())]
+        rows = range(len(self.finite))
+        self._values = [{name: column[row] for name, column in found.items()} for row in rows]
+        self._source, self._arrivals = source, Arrivals(source)
+        self._batches: deque[Any] = deque(maxlen=2)
+        self._going = jnp.array(True)
+
+    @property
+    def done(self) -> int:
+        """How many steps of the epoch were taken."""
+        return len(self._values)
+
+    @property
+    def latest(self) -> dict[str, Any]:
+        """What the last step finds."""
+        return self._values[-1]
+
+    @property
+    def found(self) -> Found:
+        """What the steps found, [done, ...] each."""
+        self._values = jax.device_get(self._values)
+        names = self._values[0] if self._values else ()
+        return {name: np.array([values[name] for values in self._values]) for name in names}
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which steps waited for data."""
+        return self._arrivals.waited
+
+    @property
+    def examples(self) -> int:
+        """How many examples have come."""
+        return self._arrivals.examples
+
+    def advance(self, most: int = 1) -> int:
+        """Takes one step, and tells how many that were: 0 after the last."""
+        batch = next(self._arrivals, None)
+        if batch is not None:
+            self._take(batch)
+        for values in self._values[len(self.finite) : None if batch is None else -1]:
+            self.finite.append(bool(values["finite"]))
+        return int(batch is not None)
+
+    def go_on(self, ts: TrainState, number: int) -> None:
+        """Goes on from this state after step ``number``, which was not finite."""
+        late = len(self._values) > number + 1  # one more was on its way, and came to nothing
+        del self._values[number + 1 :], self.finite[number + 1 :]
+        self.carry, self._going = ts, jnp.array(True)
+        if late:
+            self._take(self._batches[-1])
+
+    def batch(self, number: int) -> Batch:
+        """The batch of a step: the last, or the one before."""
+        return self._batches[number - self.done]
+
+    def close(self) -> None:
+        """Ends the threads that read ahead."""
+        self._source.close()
+
+    def _take(self, batch: dict[str, jax.Array]) -> None:
+        self._batches.append(batch)
+        held = {"going": self._going} if self._held else {}
+        self.carry, values = self._step(self.carry, {**batch, **held})
+        self._arrivals.follow(values)
+        self._values.append(values)
+        self._going = values["finite"]
 
 
 def trainer(
@@ -27,51 +111,57 @@ def trainer(
     batch_size: int,
     seed: int,
     workers: int | None = None,
-) -> Callable[[TrainState, int, Epoch], tuple[TrainState, Found]]:
-    """``(ts, epoch, bar) -> (ts, found)``: all steps of an epoch, and what each of them found.
+    *,
+    held: bool = True,
+) -> Begin:
+    """``(ts, epoch, found) -> epoch under way``: its ``advance`` takes steps, after those that
+    ``found`` something.
 
-    The bar is told of the steps, and for how long they waited for data.
+    With ``held`` nothing is learned after a step that was not finite, until it is told to go on.
     """
 
-    def alone(ts, epoch, bar):
-        found = []
-        with contextlib.closing(task.batches(batch_size, seed, epoch, workers)) as source:
-            arrivals = Arrivals(source)
-            for batch in arrivals:
-                ts, values = step(ts, batch)
-                arrivals.follow(values)
-                found.append(values)
-                bar.waited, bar.came = arrivals.waited, arrivals.examples
-                bar.step(values, len(batch["weight"]))
-        found = jax.device_get(found)
-        return ts, {name: np.array([values[name] for values in found]) for name in found[0]}
+    def alone(ts: TrainState, epoch: int, found: Found) -> StepByStep:
+        done = max(map(len, found.values()), default=0)
+        source = task.batches(batch_size, seed, epoch, workers, start=done)
+        return StepByStep(step, ts, source, found, held)
 
-    def together(ts, epoch, bar):
-        rows = order(len(task.train), seed=seed, epoch=epoch)
-        return loop(ts, rows, lambda values, count: bar.step(values, batch_size, count))
+    def together(ts: TrainState, epoch: int, found: Found) -> Pass:
+        return loop.begin(ts, order(len(task.train), seed=seed, epoch=epoch), epoch, found)
 
     if not fits(task.train):
         return alone
     data = columns(task.train, task.classes, task.outputs, task.weights)
-    loop = looped(step, ts, data, batch_size, donate=True)
+    until = "finite" if held else None
+    loop = looped(step, ts, data, batch_size, donate=True, until=until)
     return alone if loop is None else together
 
 
 def validator(
-    task: Task, values: tuple[Params, State], batch_size: int, workers: int | None = None
+    task: Task,
+    values: tuple[Params, State],
+    batch_size: int,
+    workers: int | None = None,
+    *,
+    watch: Callable[[], None],
 ) -> Callable[[Params, State], Found]:
-    """``(params, state) -> found``: loss, metrics and weight of each example held out."""
+    """``(params, state) -> found``: loss, metrics and weight of each example held out.
+
+    ``watch`` is called now and then, and may raise to end it.
+    """
     data, metrics = task.held_out, tuple(task.metrics.items())
     names = ("loss", *task.metrics, "weight")
 
     def alone(params, state):
         network = task.network(params, state)
         options = {"loss": task.loss, "metrics": metrics, "what": "validation", "names": names}
+        options |= {"watch": watch}
         return evaluated(network, data, batch_size=batch_size, workers=workers, **options)
 
     def together(params, state):
-        _, found = loop((params, state), np.arange(len(data)))
-        return {name: x.reshape(-1)[: len(data)] for name, x in found.items()}
+        look = loop.begin((params, state), np.arange(len(data)))
+        while look.advance():
+            watch()
+        return {name: x.reshape(-1)[: len(data)] for name, x in look.found.items()}
 
     def step(values, batch):
         found = {**batch, **evaluation_step(task.layer, task.loss, metrics)(*values, batch)}

@@ -198,9 +198,10 @@ def evaluated(
     what: str = "data",
     workers: int | None = None,
     names: Sequence[str] | None = None,
+    watch: Callable[[], None] = lambda: None,
 ) -> dict[str, np.ndarray]:
     """Outputs, loss and metrics of every example on the host, with its target ``y`` and its weight;
-    only those called ``names``, if there are any.
+    only those called ``names``, if there are any. ``watch`` is called before each batch.
 
     Raises:
         ValueError: a label that the network cannot have.
@@ -219,6 +220,7 @@ def evaluated(
     )
 
     def look(batch):
+        watch()
         found = {**batch, **run(network.params, network.state, batch)}
         kept = names or [name for name in found if name != "x"]
         return {name: found[name] for name in {*kept, "index"}}

@@ -27,19 +27,20 @@ def feed(
     weights: np.ndarray | None = None,
     seed: int | None = None,
     epoch: int = 0,
+    start: int = 0,
     workers: int | None = None,
 ) -> Ahead:
-    """The batches of one epoch, ready for a step; ``workers`` threads make them ahead, as many as
-    suit the data if it is None.
+    """The batches of one epoch from number ``start`` on, ready for a step; ``workers`` threads make
+    them ahead, as many as suit the data if it is None.
 
     Raises:
         ValueError: a label that the network cannot have, or a class that it does not know.
         TypeError: labels of the wrong type.
     """
     if isinstance(dataset, Stream):
-        make, numbers = dataset.numbered()
+        make, numbers = dataset.numbered(epoch, start)
     else:
-        make, numbers = numbered(dataset, batch_size, seed=seed, epoch=epoch)
+        make, numbers = numbered(dataset, batch_size, seed=seed, epoch=epoch, start=start)
 
     def ready(number):
         if (batch := make(number)) is None:

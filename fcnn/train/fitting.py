@@ -1,45 +1,30 @@
 """Training: a layer and data in, a network and its history out."""
 
-import time
+import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import optax
 
 from .. import losses, optimizers
-from ..core import Layer, Network, trees
+from ..core import Layer, Network, spec, trees
 from ..data import Dataset
 from ..data.streams import Stream
 from ..data.workers import check_workers
 from .augmenting import checked_augment
+from .checkpointing import basis_of, go_with_checkpoints
 from .epochs import trainer, validator
 from .history import History
-from .looping import Found
-from .preparing import Task, check_counts, prepare
+from .interruptions import listening
+from .memory import is_out_of_memory, out_of_memory
+from .preparing import Task, check_choice, check_counts, prepare
 from .progress import Progress
+from .running import Callback, Position, Run
 from .state import TrainState, start
 from .stepping import Augment, Loss, make_step
-
-Callback = Callable[["Moment"], bool | None]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What a callback sees at the end of an epoch.
-
-    Attributes:
-        row: The row of the epoch that ended; ``row["epoch"]`` counts from 1.
-        history: The history so far.
-        copied: Makes a copy of the network as it is now.
-    """
-
-    row: dict[str, float]
-    history: History
-    copied: Callable[[], Network]
 
 
 def fit(
@@ -64,6 +49,11 @@ def fit(
     workers: int | None = None,
     progress: bool = True,
     check: bool = True,
+    checkpoint: str | os.PathLike | None = None,
+    keep: int = 3,
+    every: int | None = None,
+    on_save_error: str = "raise",
+    non_finite: str = "raise",
 ) -> tuple[Network, History]:
     """Trains a layer from fresh values, or goes on from a network.
 
@@ -76,6 +66,14 @@ def fit(
     Pictures in files are read once, and kept as such arrays if there is room. Other data comes
     batch by batch, ahead of the steps; the results are the same. ``history["waited"]`` is the part
     of the time in which the device had no batch to work on.
+
+    With ``checkpoint`` a run that was killed goes on where its newest checkpoint stands when the
+    same call is made again, and ends bit for bit as if nothing had happened, on the same versions
+    and device; a finished one comes back at once. Callbacks with a memory of their own begin anew.
+
+    Ctrl-C ends a run after the step it is at, with the network as it is then and
+    ``history.interrupted``; with ``checkpoint`` it is written first. So it is before SIGTERM ends
+    the process, with exit code 143.
 
     Example:
         >>> import fcnn
@@ -117,6 +115,16 @@ def fit(
             No result depends on it.
         progress: Whether to show the run.
         check: Whether to look for NaN, swapped axes and the like before the first step.
+        checkpoint: A folder for the checkpoints of this run: one at the end of each epoch, written
+            beside the next steps. Damaged ones are passed over, with a warning.
+        keep: How many of them stay.
+        every: Steps after which there is one within an epoch, too.
+        on_save_error: What becomes of a run whose checkpoint cannot be written: "raise", or "warn"
+            and go on.
+        non_finite: What is done about a step in which something is NaN or infinite, from which
+            nothing is learned: "raise"; "skip" it, up to ten in a row; or "rollback" to the last
+            checkpoint (the values that would be in it, if none are written), up to ten times, and
+            go on with the next batch. ``history["skipped"]`` counts such steps.
 
     Returns:
         The network, with the class names, and the history.
@@ -125,9 +133,16 @@ def fit(
         ValueError: data that is empty, cannot be read, or does not fit the model or the loss, or
             an impossible model; found before anything is trained.
         TypeError: inputs or labels of the wrong type.
-        FloatingPointError: the loss or a gradient is NaN or infinite; says at which step.
+        NonFiniteError: a step was not finite. It says at which, for which examples, and what was
+            so first; it has the network, and is a ``FloatingPointError``.
+        OutOfMemoryError: a step does not fit into memory. It says what needs how much, and which
+            batch size would fit.
+        CheckpointError: the folder is in use, holds another run, or cannot be written to. Once the
+            run has begun it has the ``network`` and the ``history``.
     """
-    check_counts(epochs=epochs, batch_size=batch_size, patience=patience)
+    check_counts(epochs=epochs, batch_size=batch_size, patience=patience, keep=keep, every=every)
+    check_choice("on_save_error", on_save_error, "raise", "warn")
+    check_choice("non_finite", non_finite, "raise", "skip", "rollback")
     if workers is not None:
         check_workers(workers)
     shown = Progress(epochs, shown=progress)
@@ -147,53 +162,57 @@ def fit(
         say=shown.say if progress else None,
     )
     _check_passes(epochs, task)
-    optimizer = _optimizer(optimizer)
-    ts = start(model, optimizer, jax.random.key(seed), task.x, trainable=trainable)
-    step = make_step(
-        task.layer,
-        loss=task.loss,
-        optimizer=optimizer,
-        metrics=task.metrics,
-        augment=checked_augment(augment, task.train),
-        penalty=penalty,
-        trainable=trainable,
-    )
-
-    train_epoch = trainer(step, ts, task, batch_size, seed, workers)
-    look = None
-    if task.held_out is not None:
-        look = validator(task, (ts.params, ts.state), batch_size, workers)
-
-    def copied() -> Network:  # the next step takes the buffers of ts
-        return task.network(*_copy((ts.params, ts.state)))
-
-    history = History(monitor=task.monitor, mode=task.mode)
+    lesson = {
+        "loss": task.loss,
+        "optimizer": _optimizer(optimizer),
+        "augment": checked_augment(augment, task.train),
+        "penalty": penalty,
+        "trainable": trainable,
+    }
+    ts = start(model, lesson["optimizer"], jax.random.key(seed), task.x, trainable=trainable)
+    step = make_step(task.layer, metrics=task.metrics, **lesson)
     shown.steps = _steps(task.train, batch_size)
     shown.say(_introduction(ts, trainable, task))
-    for epoch in range(epochs):
-        begun = time.perf_counter()
-        with shown.epoch(epoch + 1) as bar:
-            ts, found = train_epoch(ts, epoch, bar)
-            _check_finite(found, epoch)
-        seconds = time.perf_counter() - begun
-        row = {"epoch": epoch + 1, **_means(found)}
-        if look is not None:
-            seen = _means(look(ts.params, ts.state))
-            row |= {f"validation_{name}": mean for name, mean in seen.items()}
-        examples = bar.came if isinstance(task.train, Stream) else len(task.train)
-        row |= {"seconds": seconds, "rate": examples / seconds, "waited": bar.waited / seconds}
-        better = history.record(row, copied)
-        shown.row(row)
-        wishes = [callback(Moment(row, history, copied)) for callback in callbacks]  # all are asked
-        if any(wishes):
-            history.stopped = f"stopped by a callback after epoch {epoch + 1}"
-        elif patience is not None and not better and epoch + 1 - history.best_epoch >= patience:
-            history.stopped = f"stopped: no better {task.monitor} since epoch {history.best_epoch}"
-        if history.stopped:
-            shown.say(history.stopped)
-            break
-    history.last = task.network(ts.params, ts.state)
-    return (history.last if patience is None else history.best), history
+
+    signals = [signal.SIGINT] if checkpoint is None else [signal.SIGINT, signal.SIGTERM]
+    with listening(*signals) as asked:
+        look = None
+        if task.held_out is not None:
+            values = (ts.params, ts.state)
+            look = validator(task, values, batch_size, workers, watch=asked.check)
+        run = Run(
+            task=task,
+            lesson=lesson,
+            ts=ts,
+            at=Position(),
+            history=History(monitor=task.monitor, mode=task.mode),
+            begin=trainer(step, ts, task, batch_size, seed, workers, held=non_finite != "skip"),
+            look=look,
+            epochs=epochs,
+            batch_size=batch_size,
+            patience=patience,
+            callbacks=callbacks,
+            non_finite=non_finite,
+            every=every,
+            shown=shown,
+            asked=asked,
+        )
+        shapes = spec(ts)
+        try:
+            if checkpoint is None:
+                run.go()
+            else:
+                basis = basis_of(task, step, ts, batch_size, seed)
+                go_with_checkpoints(run, Path(checkpoint), basis, keep=keep, on_error=on_save_error)
+        except jax.errors.JaxRuntimeError as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(step, shapes, task, batch_size) from error
+            raise
+    asked.pass_on()
+    history = run.history
+    history.last = task.network(run.ts.params, run.ts.state)
+    best = patience is not None and history.best is not None and not history.interrupted
+    return (history.best if best else history.last), history
 
 
 def _optimizer(
@@ -242,27 +261,3 @@ def _check_passes(epochs: int, task: Task) -> None:
                 f"{data.name} can be read only once, which does for epochs=1 and not for {epochs}; "
                 "give fcnn.data.stream a function that makes a new one, or an object with __iter__"
             )
-
-
-def _check_finite(found: Found, epoch: int) -> None:
-    if found["finite"].all():
-        return
-    number = found["finite"].argmin()
-    raise FloatingPointError(
-        f"epoch {epoch + 1}, step {number + 1}: the loss or a gradient is not finite "
-        f"(loss {float(found['loss'][number])}); nothing was learned from that batch. "
-        "A smaller learning rate or optax.clip_by_global_norm usually helps"
-    )
-
-
-def _means(found: Found) -> dict[str, float]:
-    """The weighted means of what steps or examples gave, the loss first."""
-    weight = found["weight"].astype(np.float64)
-    names = sorted(found.keys() - {"weight", "finite"}, key=lambda name: (name != "loss", name))
-    total = weight.sum() or 1.0
-    return {name: float(np.dot(found[name].astype(np.float64), weight) / total) for name in names}
-
-
-@jax.jit
-def _copy(tree: Any) -> Any:
-    return jax.tree.map(jnp.copy, tree)

@@ -24,6 +24,8 @@ class History:
         best: The network of that epoch.
         last: The network of the last epoch.
         stopped: Why the run ended before its last epoch, if it did.
+        interrupted: Whether that was Ctrl-C or another signal; a run with checkpoints goes on from
+            there when it is started again.
         mode: Whether the smallest or the largest value of ``monitor`` is the best: "min" or "max".
     """
 
@@ -34,6 +36,7 @@ class History:
     last: Network | None = None
     stopped: str | None = None
     mode: str = "min"
+    interrupted: bool = False
 
     def record(self, row: dict[str, float], network: Callable[[], Network]) -> bool:
         """Adds the row of an epoch, and keeps the network if it is the best so far.

@@ -37,6 +37,98 @@ def fits(dataset: Any) -> bool:
     return sum(column.nbytes for column in held) <= ROOM
 
 
+class Pass:
+    """An epoch under way on the device.
+
+    Attributes:
+        carry: What the steps have made of it so far.
+        done: How many of the ``steps`` of the epoch were taken.
+        waited: Seconds in which steps waited for data: none.
+        examples: How many have come: not counted, since their number is known.
+    """
+
+    waited, examples = 0.0, 0
+
+    def __init__(self, loop: "Loop", carry: Any, order: np.ndarray, epoch: int, found: Found):
+        self.carry, self.steps = carry, loop.steps
+        self.done = max((len(column) for column in found.values()), default=0)
+        self._loop, self._epoch, self._found = loop, np.int32(epoch), loop.blank(found)
+        self._order = jax.device_put(order.astype(np.int32))
+        self._seen: Found = found
+
+    def advance(self, most: int | None = None) -> int:
+        """Takes some steps, ``most`` at most, and tells how many; 0 after the last."""
+        left = self.steps - self.done
+        count = min(self._loop.count, left, left if most is None else most)
+        if count == 0:
+            return 0
+        begun, at = time.perf_counter(), np.int32(self.done)
+        self.carry, self._found, reached = self._loop.run(
+            self.carry, self._found, self._loop.data, self._order, self._epoch, at, np.int32(count)
+        )
+        seen, reached = jax.device_get((self._found, reached))
+        taken, self.done = int(reached) - self.done, int(reached)
+        self._seen = {name: column[: self.done] for name, column in seen.items()}
+        self._loop.timed(taken, time.perf_counter() - begun)
+        return taken
+
+    @property
+    def found(self) -> Found:
+        """What the steps found so far, [done, ...] each."""
+        return self._seen
+
+    @property
+    def latest(self) -> dict[str, np.ndarray]:
+        """What the last step found."""
+        return {name: column[-1] for name, column in self._seen.items()}
+
+    @property
+    def finite(self) -> np.ndarray:
+        """Of each step whether it was finite, for steps that say so."""
+        return self._seen.get("finite", np.ones(0, bool))
+
+    def go_on(self, carry: Any, number: int) -> None:
+        """Goes on from this carry after step ``number``, with which the last call ended."""
+        self.carry = carry
+
+    def batch(self, number: int) -> Batch:
+        """The batch of a step."""
+        return _batch(self._loop.size, self._loop.data, self._order, self._epoch, number)
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
+
+
+class Loop:
+    """A step, made a loop over examples on the device; it makes a ``Pass`` for each epoch."""
+
+    def __init__(self, run: Callable[..., Any], data: Any, size: int, values: Mapping[str, Any]):
+        self.run, self.data, self.size = run, data, size
+        self.steps = -(-len(data["x"]) // size)
+        self.count = 1  # the first call compiles; the second is the first whose time says anything
+        self._values = values
+
+    def begin(
+        self, carry: Any, order: np.ndarray, epoch: int = 0, found: Found | None = None
+    ) -> Pass:
+        """The pass over the examples in this order [n]; after steps that ``found`` something, the
+        rest of it.
+        """
+        return Pass(self, carry, order, epoch, found or {})
+
+    def blank(self, found: Found) -> dict[str, jax.Array]:
+        """Room for what each step of an epoch finds, with what some found already."""
+        columns = {}
+        for name, value in self._values.items():
+            columns[name] = np.zeros((self.steps, *value.shape), value.dtype)
+            columns[name][: len(found.get(name, ()))] = found.get(name, 0)
+        return jax.device_put(columns)
+
+    def timed(self, taken: int, seconds: float) -> None:
+        """Sets how many steps the next call takes."""
+        self.count = max(1, int(taken * SECONDS / seconds))
+
+
 def looped(
     step: Callable[[Any, Batch], tuple[Any, dict[str, jax.Array]]],
     carry: Any,
@@ -44,55 +136,46 @@ def looped(
     size: int,
     *,
     donate: bool = False,
-) -> Callable[..., tuple[Any, Found]] | None:
-    """``(carry, order, watch) -> (carry, found)``: a step for each batch of an epoch.
+    until: str | None = None,
+) -> Loop | None:
+    """A step for each batch of an epoch, as a loop.
 
-    The batches are those of ``fcnn.data.batches``, the examples ``data`` in an ``order`` [n]. After
-    each call ``watch`` is told what the last step found, and how many steps the call took.
+    The batches are those of ``fcnn.data.batches``, of the examples ``data`` in a given order. With
+    ``until`` a call ends after the first step that finds this to be false.
 
     None where the step is better taken alone: its carry changes its shapes, or it holds a
     convolution that XLA's CPU compiler makes 10 to 50 times slower in loops, as it does with any
     whose axes are not in the order NHWC, HWIO.
     """
     n = len(data["x"])
-    steps = -(-n // size)
     order = jax.ShapeDtypeStruct((n,), np.int32)
-    batch = jax.eval_shape(functools.partial(_batch, size), spec(data), order, 0)
+    batch = jax.eval_shape(functools.partial(_batch, size), spec(data), order, 0, 0)
     program, (after, values) = jax.make_jaxpr(step, return_shape=True)(carry, batch)
     if spec(after) != spec(carry) or not _suits_loops(program.jaxpr):
         return None
 
-    def run(carry, found, data, order, first, count):
-        def one(number, both):
-            carry, found = both
-            carry, values = step(carry, _batch(size, data, order, number))
-            return carry, {name: found[name].at[number].set(values[name]) for name in found}
+    def run(carry, found, data, order, epoch, first, count):
+        def goes_on(looping):
+            number, going, *_ = looping
+            return (number < first + count) & going
 
-        return lax.fori_loop(first, first + count, one, (carry, found))
+        def one(looping):
+            number, _, carry, found = looping
+            carry, values = step(carry, _batch(size, data, order, epoch, number))
+            found = {name: found[name].at[number].set(values[name]) for name in found}
+            return number + 1, values[until] if until else True, carry, found
+
+        number, _, carry, found = lax.while_loop(goes_on, one, (first, True, carry, found))
+        return carry, found, number
 
     run = compiled(run, donate=(0,) if donate else ())
     data = jax.device_put(jax.tree.map(np.copy, data))  # else it may share the user's memory
-    blank = jax.device_put(
-        {name: np.zeros((steps, *value.shape), value.dtype) for name, value in values.items()}
-    )
-    count = 1  # the first call compiles; the second is the first whose time says anything
-
-    def epoch(carry, order, watch=lambda values, count: None):
-        nonlocal count
-        order, found, done = jax.device_put(order.astype(np.int32)), blank, 0
-        while done < steps:
-            begun, taken = time.perf_counter(), min(count, steps - done)
-            carry, found = run(carry, found, data, order, np.int32(done), np.int32(taken))
-            seen = jax.device_get(found)
-            count = max(1, int(taken * SECONDS / (time.perf_counter() - begun)))
-            done += taken
-            watch({name: column[done - 1] for name, column in seen.items()}, taken)
-        return carry, seen
-
-    return epoch
+    return Loop(run, data, size, values)
 
 
-def _batch(size: int, data: Batch, order: jax.Array, number: Any) -> dict[str, jax.Array]:
+def _batch(
+    size: int, data: Batch, order: jax.Array, epoch: Any, number: Any
+) -> dict[str, jax.Array]:
     """A batch by its number, as ``fcnn.data.batches`` makes it."""
     n = len(order)
     position = number * size + jnp.arange(size, dtype=jnp.int32)
@@ -100,8 +183,9 @@ def _batch(size: int, data: Batch, order: jax.Array, number: Any) -> dict[str, j
     batch = {name: x.at[index].get(mode="promise_in_bounds") for name, x in data.items()}
     once = (position < n).astype(jnp.float32)
     weight = once * batch["weight"] if "weight" in batch else once
+    batch |= {"weight": weight, "index": index, "epoch": jnp.full(size, epoch, jnp.int32)}
     # Held apart, so that the step is compiled as it is for batches that come from outside.
-    return lax.optimization_barrier({**batch, "weight": weight, "index": index})
+    return lax.optimization_barrier(batch)
 
 
 def _suits_loops(program: Jaxpr) -> bool:

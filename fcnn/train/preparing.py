@@ -19,8 +19,9 @@ from .checks import check_ending, check_labels, checked_inputs, first, outputs_o
 from .feeding import class_weights, classes_of, feed, output_form, translated
 from .stepping import Loss
 
-OF_STEPS = {"loss", "penalty", "weight", "finite", "outputs", "x", "y", "index"}
-RESERVED = OF_STEPS | {"epoch", "seconds", "rate", "waited"}  # what no metric can be called
+OF_STEPS = {"loss", "penalty", "weight", "finite", "outputs", "x", "y", "index", "going"}
+OF_EPOCHS = {"epoch", "seconds", "rate", "waited", "skipped"}
+RESERVED = OF_STEPS | OF_EPOCHS  # what no metric can be called
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class Task:
     monitor: str
     mode: str
 
-    def batches(self, batch_size: int, seed: int, epoch: int, workers: int | None) -> Ahead:
-        """The batches of an epoch of training."""
+    def batches(
+        self, batch_size: int, seed: int, epoch: int, workers: int | None, start: int = 0
+    ) -> Ahead:
+        """The batches of an epoch of training, from number ``start`` on."""
         return feed(
             self.train,
             batch_size,
@@ -67,6 +70,7 @@ class Task:
             weights=self.weights,
             seed=seed,
             epoch=epoch,
+            start=start,
             workers=workers,
         )
 
@@ -137,6 +141,12 @@ def check_counts(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and (not isinstance(count, int | np.integer) or count < 1):
             raise ValueError(f"{name} must be a positive integer, got {count!r}")
+
+
+def check_choice(name: str, given: Any, *known: str) -> None:
+    """Refuses what is none of the choices."""
+    if given not in known:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, got {given!r:.80}")
 
 
 def _named(metrics: Any, form: str | None) -> dict[str, Loss]:

@@ -34,8 +34,8 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
-    def epoch(self, epoch: int) -> Iterator["Epoch"]:
-        """The steps of one epoch."""
+    def epoch(self, epoch: int, done: int = 0) -> Iterator["Epoch"]:
+        """The steps of one epoch, of which some may be done already."""
         if not self.live:
             yield Epoch(None, None)
             return
@@ -55,9 +55,10 @@ class Progress:
             task = bar.add_task(
                 f"epoch {epoch:{width}}/{self.epochs}",
                 total=self.steps,
+                completed=done,
                 status="compiling" if epoch == 1 else "",
             )
-            yield Epoch(bar, task)
+            yield Epoch(bar, task, done)
 
     def row(self, row: dict[str, float]) -> None:
         """The figures of an epoch that ended."""
@@ -83,20 +84,19 @@ class Epoch:
 
     Attributes:
         waited: Seconds in which steps waited for data.
-        came: Number of examples, where it is not known before.
     """
 
-    def __init__(self, bar: Any, task: Any):
-        self.bar, self.task = bar, task
+    def __init__(self, bar: Any, task: Any, done: int = 0):
+        self.bar, self.task, self.done = bar, task, done
         self.begun = self.last = time.perf_counter()
-        self.done = self.examples = self.came = 0
+        self.examples = 0
         self.waited = 0.0
 
     def step(self, metrics: dict[str, Any], examples: int, steps: int = 1) -> None:
         """More steps, of so many examples each, were handed to the device."""
         if self.bar is None:
             return
-        first = self.done == 0
+        first = self.examples == 0
         self.done += steps
         self.examples += steps * examples
         now = time.perf_counter()

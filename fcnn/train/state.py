@@ -59,9 +59,16 @@ def start(
         raise ValueError("a layer needs x, inputs or their shapes, to draw its values")
     else:
         params, state = model.init(init_key, spec(x))
-    opt_state = only(optimizer, trainable).init(params)
+    # Of definite types, as they are when they come back from a file.
+    opt_state = jax.tree.map(_definite, only(optimizer, trainable).init(params))
     check_pattern(trainable, params)
     return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32), run_key(key))
+
+
+def _definite(leaf: Any) -> jax.Array:
+    """The leaf as an array whose type is not that of a Python number, open to others."""
+    weak = not hasattr(leaf, "dtype") or getattr(leaf, "weak_type", False)
+    return jnp.asarray(leaf, jnp.result_type(leaf)) if weak else jnp.asarray(leaf)
 
 
 def run_key(key: jax.Array) -> jax.Array:

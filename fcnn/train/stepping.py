@@ -61,7 +61,9 @@ def make_step(
         optimizer: Any optax transformation; the same as in ``start``.
         metrics: More functions like ``loss``, by name, reported as weighted means.
         augment: An augmentation of ``fcnn.augment``, or any ``(key, image) -> image`` for one
-            example, applied on the device. Metrics and loss are those of what comes out.
+            example, applied on the device. Metrics and loss are those of what comes out. What an
+            example becomes follows from the key of ``ts`` and the example's ``epoch`` and
+            ``index``, columns of ``fcnn.data.batches``; without them from the step.
         penalty: ``params -> scalar``, added to the loss and reported apart.
         trainable: Which parameters are trained, as a pattern on their paths; the others and their
             running statistics keep every bit.
@@ -90,7 +92,8 @@ def make_step(
 
     def step(ts: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         key = random.fold_in(ts.key, ts.step)
-        batch = batch if augment is None else augmented(augment, key, batch)
+        if augment is not None:
+            batch = augmented(augment, ts.key if "epoch" in batch else key, batch)
         gradient = jax.value_and_grad(objective, has_aux=True)
         (total, (state, values)), grads = gradient(ts.params, ts, batch, key)
         updates, opt_state = optimizer.update(grads, ts.opt_state, ts.params)
@@ -98,7 +101,8 @@ def make_step(
         params, state = keep(trainable, ts.params, params), keep(trainable, ts.state, state)
 
         new = (params, state, opt_state)
-        values["finite"] = finite = all_finite((total, grads, params, state))
+        finite = all_finite((total, grads, params, state)) & batch.get("going", True)
+        values["finite"] = finite
         old = (ts.params, ts.state, ts.opt_state)
         # One branch for all, where a `where` for each leaf would be a kernel to compile.
         params, state, opt_state = lax.cond(finite, lambda n, o: n, lambda n, o: o, new, old)
@@ -108,7 +112,7 @@ def make_step(
 
 
 def augmented(augment: Augment, key: jax.Array, batch: Batch) -> dict[str, Any]:
-    """A batch as the step with this key sees it.
+    """A batch as the step of the run with this key sees it.
 
     It is held apart from what follows, whose compilation could otherwise change its last bits. On
     CPUs, where XLA gives up barriers before it fuses, it is a branch, which is always taken.

@@ -44,7 +44,7 @@ def test_the_batches_on_the_device_are_those_of_the_host(n, size):
     columns = jax.tree.map(jnp.asarray, data)
     rows = jnp.asarray(order(n, seed=1, epoch=2), jnp.int32)
     for number, batch in enumerate(batches(tuple(data.values()), size, seed=1, epoch=2)):
-        assert_equal(looping._batch(size, columns, rows, number), batch)
+        assert_equal(looping._batch(size, columns, rows, 2, number), batch)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,11 @@ def test_no_result_depends_on_how_many_steps_a_call_takes(monkeypatch):
         loop = looped(step, ts, data, 4, donate=True)
         for epoch in range(2):
             rows = order(37, seed=0, epoch=epoch)
-            ts, found = loop(ts, rows, lambda values, count: calls.append(count))
-        return (ts.params, ts.opt_state, found), calls
+            under_way = loop.begin(ts, rows, epoch)
+            while taken := under_way.advance():
+                calls.append(taken)
+            ts = under_way.carry
+        return (ts.params, ts.opt_state, under_way.found), calls
 
     model, data = small(), {"x": bands(37).x, "y": bands(37).y}
     step = make_step(model, optimizer=ADAM)

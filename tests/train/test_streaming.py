@@ -149,6 +149,20 @@ def test_the_batch_of_a_step_is_made_again_bit_for_bit(kind, pipeline):
         assert not np.array_equal(x, data.x[again["index"]])
 
 
+def test_pictures_do_not_depend_on_the_size_of_batches():
+    data = bands(37)
+
+    def pictures(size, epoch=2):
+        found = {}
+        for number in range(-(-37 // size)):
+            batch = seen(data, size, augment=shaken, seed=3, epoch=epoch, step=number)
+            found |= dict(zip(batch["index"].tolist(), batch["x"], strict=True))
+        return np.stack([found[index] for index in range(37)])
+
+    np.testing.assert_array_equal(pictures(5), pictures(16))
+    assert (pictures(16) != pictures(16, epoch=1)).any((1, 2, 3)).all()
+
+
 def test_every_step_of_an_epoch_is_made_again():
     data, optimizer = bands(37), optax.sgd(0.1)
     model = serial(keeping(8), flatten, dense(3))

@@ -1,0 +1,241 @@
+"""The checkpoints of a run: what is in them, and how a run goes on from one."""
+
+import contextlib
+import copy
+import hashlib
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..core import describe, trees
+from ..data import Dataset
+from ..data.streams import Stream
+from ..store.checkpoints import Checkpoint, environment, newest_checkpoint, sweep
+from ..store.files import CheckpointError
+from ..store.locks import locked
+from ..store.networks import description_of
+from .looping import fits
+from .preparing import Task
+from .running import Position, Run, copied
+from .state import TrainState
+from .stepping import Step
+from .writing import Writer
+
+POSITION = ("epoch", "step", "bad", "seconds", "waited", "examples")
+HISTORY = ("rows", "best_epoch", "stopped", "monitor", "mode")
+
+
+def packed(run: Run, basis: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Where a run is, as arrays and as notes; ``basis`` is what it goes on with, as JSON."""
+    at, history = run.at, run.history
+    values = {**_tree(run.ts), "found": at.found}
+    if history.best is not None and not _is_best(history.best_epoch, at):
+        values["best"] = {"params": history.best.params, "state": history.best.state}
+    if run.anchor is not None and at.found:
+        values["anchor"] = _tree(run.anchor)
+    notes = {
+        "network": description_of(run.task.network(run.ts.params, run.ts.state)),
+        "position": {name: getattr(at, name) for name in POSITION},
+        "history": {name: getattr(history, name) for name in HISTORY},
+        **basis,
+    }
+    return values, copy.deepcopy(notes)  # the history goes on
+
+
+def resume(run: Run, checkpoint: Checkpoint, basis: Mapping[str, Any]) -> None:
+    """Puts a run where it was at a checkpoint.
+
+    Warns where the rest will not be, bit for bit, what it would have been.
+
+    Raises:
+        CheckpointError: it is a checkpoint of another run; all differences are listed.
+    """
+    values, notes = checkpoint.values, checkpoint.notes
+    problems = _differences(run, checkpoint, basis)
+    like = _tree(run.ts)
+    problems += _misfits({name: values.get(name, {}) for name in like}, like)
+    if problems:
+        lines = "\n  ".join(problems[:20])
+        raise CheckpointError(
+            f"{checkpoint.path} is of another run; give it the same arguments, or choose another "
+            f"folder for this one\n  {lines}"
+        )
+    for change in _changes(checkpoint, basis):
+        warnings.warn(f"{checkpoint.path}: {change}", stacklevel=5)
+    run.ts = _state(values, run.ts)
+    found = {name: np.asarray(column) for name, column in values.get("found", {}).items()}
+    run.at = Position(**notes["position"], found=found)
+    for name in HISTORY:
+        setattr(run.history, name, notes["history"][name])
+    if run.history.best_epoch is not None:
+        if _is_best(run.history.best_epoch, run.at):
+            run.history.best = run.network()
+        else:
+            run.history.best = run.task.network(values["best"]["params"], values["best"]["state"])
+    if run.non_finite == "rollback":
+        run.anchor = _state(values["anchor"], run.ts) if "anchor" in values else copied(run.ts)
+
+
+def go_with_checkpoints(
+    run: Run, folder: Path, basis: Mapping[str, Any], *, keep: int, on_error: str
+) -> None:
+    """Runs from the newest intact checkpoint in a folder, if there is one, and adds more.
+
+    Raises:
+        CheckpointError: the folder is in use, holds another run, or cannot be written to. If the
+            run has begun, it has the ``network`` and the ``history``.
+    """
+    with locked(folder):
+        sweep(folder)
+        newest, passed_over = newest_checkpoint(folder)
+        for error in passed_over:
+            warnings.warn(f"passed over a damaged checkpoint: {error}", stacklevel=3)
+        if newest is not None:
+            resume(run, newest, basis)
+            run.shown.say(f"goes on from {newest.path}")
+        elif passed_over:
+            raise CheckpointError(f"{folder}: none of its {len(passed_over)} checkpoints is intact")
+        writer = Writer(folder, keep, on_error)
+
+        def save(run: Run) -> None:
+            writer.write(run.at.step, *packed(run, basis))
+
+        run.save = save
+        try:
+            run.go()
+            writer.wait()
+        except CheckpointError as error:
+            error.network, error.history = run.network(), run.history
+            raise
+        except Exception:
+            with contextlib.suppress(CheckpointError):
+                writer.wait()
+            raise
+
+
+def basis_of(task: Task, step: Step, ts: TrainState, batch_size: int, seed: int) -> dict[str, Any]:
+    """What a run goes on with beside its checkpoint: the numbers that make its batches, its data,
+    and what a step computes.
+
+    The last is told by a hash of the traced program, with every constant in it; None for batches
+    that come from elsewhere, which can be had only once.
+    """
+    computation = None
+    if not isinstance(task.train, Stream):
+        batch = next(task.batches(batch_size, seed, 0, 0))
+        computation = _hash_of_program(step.trace(ts, batch).jaxpr)
+    return {
+        "run": {"batch_size": batch_size, "seed": seed},
+        "data": _hash_of_data(task.train),
+        "computation": computation,
+    }
+
+
+def _tree(ts: TrainState) -> dict[str, Any]:
+    """A train state as nested dicts of arrays."""
+    opt_state = trees.nested(trees.flat({"opt_state": ts.opt_state}))
+    return {"params": ts.params, "state": ts.state, **opt_state, "step": ts.step, "key": ts.key}
+
+
+def _state(values: Mapping[str, Any], like: TrainState) -> TrainState:
+    """The train state in such dicts, in the form of another."""
+    leaves = trees.flat({"opt_state": values.get("opt_state", {})})
+    order = trees.flat({"opt_state": like.opt_state})
+    structure = jax.tree.structure(like.opt_state)
+    opt_state = jax.tree.unflatten(structure, [leaves[path] for path in order])
+    own = {name: values[name] for name in ("params", "state", "step", "key")}
+    return replace(like, opt_state=opt_state, **own)
+
+
+def _is_best(best_epoch: int | None, at: Position) -> bool:
+    """Whether the values of the run are those of its best epoch."""
+    return best_epoch == at.epoch and not at.found
+
+
+def _misfits(values: Mapping[str, Any], like: Mapping[str, Any]) -> list[str]:
+    found, needed = trees.flat(values), trees.flat(like)
+    problems = []
+    for path in sorted(needed.keys() & found.keys()):
+        there, here = (describe(tree[path]) for tree in (found, needed))
+        if there != here:
+            problems.append(f"{path} is {there} there, and {here} here")
+    problems += [f"{path} is not there" for path in sorted(needed.keys() - found.keys())]
+    problems += [f"{path} is there, not here" for path in sorted(found.keys() - needed.keys())]
+    return problems
+
+
+def _differences(run: Run, checkpoint: Checkpoint, basis: Mapping[str, Any]) -> list[str]:
+    """What no run can go on with."""
+    there, here = checkpoint.notes, basis
+    problems = [
+        f"{name} is {there['run'].get(name)!r} there, and {value!r} here"
+        for name, value in here["run"].items()
+        if there["run"].get(name) != value
+    ]
+    for name in ("monitor", "mode"):
+        if there["history"][name] != (value := getattr(run.history, name)):
+            problems.append(f"{name} is {there['history'][name]!r} there, and {value!r} here")
+    if there["data"]["examples"] != here["data"]["examples"] and "found" in checkpoint.values:
+        counts = there["data"]["examples"], here["data"]["examples"]
+        problems.append(f"it stands within an epoch of {counts[0]} examples; here are {counts[1]}")
+    return problems
+
+
+def _changes(checkpoint: Checkpoint, basis: Mapping[str, Any]) -> list[str]:
+    """What a run can go on with, but not as it would have without an interruption."""
+    changes = []
+    now = environment()
+    for name in now["versions"].keys() | checkpoint.environment["versions"].keys():
+        was, is_now = (each["versions"].get(name) for each in (checkpoint.environment, now))
+        if was != is_now:
+            changes.append(f"{name} {was} there, {is_now} here")
+    for name in ("platform", "device_kind", "xla_flags"):
+        if (was := checkpoint.environment[name]) != now[name]:
+            changes.append(f"{name} {was!r} there, {now[name]!r} here")
+    if changes:
+        listed = "; ".join(sorted(changes))
+        changes = [f"the run goes on elsewhere, so that last bits may differ: {listed}"]
+    elif checkpoint.notes["computation"] != basis["computation"]:
+        changes = [
+            "the run goes on with other steps than it was begun with: another loss, optimizer, "
+            "learning rate, augmentation or model"
+        ]
+    if checkpoint.notes["data"] != basis["data"]:
+        changes.append("the run goes on with other training data than it was begun with")
+    return changes
+
+
+def _hash_of_data(data: Dataset | Stream) -> dict[str, Any]:
+    """The number of examples, and a SHA-256 of all of them where they are arrays; else of what is
+    at hand: the targets and the first and the last input.
+    """
+    found = hashlib.sha256()
+    if isinstance(data, Stream):
+        columns = list(data.first.values())
+    elif fits(data):
+        columns = [data.x, data.y, data.weight]
+    else:
+        ends = np.array([0, len(data) - 1])
+        columns = [*data[ends], *([data.y] if isinstance(data.y, np.ndarray) else [])]
+    for column in columns:
+        for leaf in jax.tree.leaves(column):
+            array = np.ascontiguousarray(leaf)
+            found.update(f"{array.dtype}{array.shape}".encode())
+            found.update(array.view(np.uint8) if array.ndim else array.tobytes())
+    examples = None if isinstance(data, Stream) else len(data)
+    return {"examples": examples, "classes": list(data.classes or ()), "sha256": found.hexdigest()}
+
+
+def _hash_of_program(program: Any) -> str:
+    """The SHA-256 of a traced program: its text without addresses, and its constants."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(program))
+    found = hashlib.sha256(text.encode())
+    for const in program.consts:
+        found.update(np.asarray(const).tobytes())
+    return found.hexdigest()

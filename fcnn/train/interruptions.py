@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM, kept until a step is done."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+
+class Interrupted(Exception):
+    """A signal has come, and what goes on is better left for another time."""
+
+
+class Asked:
+    """Whether the run was asked to end.
+
+    Attributes:
+        by: The number of the signal, if one has come.
+    """
+
+    def __init__(self) -> None:
+        self.by: int | None = None
+        self._former: dict[int, Any] = {}
+
+    def check(self) -> None:
+        """Ends what is under way if a signal has come.
+
+        Raises:
+            Interrupted: one has.
+        """
+        if self.by is not None:
+            raise Interrupted
+
+    def pass_on(self) -> None:
+        """Does for SIGTERM what would have been done for it without us; the process ends with 143
+        where that is what it does by default.
+
+        Raises:
+            SystemExit: it does.
+        """
+        if self.by != signal.SIGTERM:
+            return
+        if self._former[signal.SIGTERM] == signal.SIG_DFL:
+            raise SystemExit(128 + signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.by = number
+        for each, handler in self._former.items():  # a second signal does what it always does
+            signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def listening(*signals: int) -> Iterator[Asked]:
+    """Notes the first of these signals, in place of ending at once; the second one is not held up.
+
+    Former handlers come back at the end. Signals reach the main thread only, so in others, and for
+    signals that are ignored or handled by something that is not Python, nothing changes.
+    """
+    asked = Asked()
+    if threading.current_thread() is threading.main_thread():
+        for number in signals:
+            if signal.getsignal(number) not in (None, signal.SIG_IGN):
+                asked._former[number] = signal.getsignal(number)
+    try:
+        for number in asked._former:
+            signal.signal(number, asked._note)
+        yield asked
+    finally:
+        for number, handler in asked._former.items():
+            signal.signal(number, handler)

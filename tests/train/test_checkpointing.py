@@ -1,0 +1,153 @@
+import shutil
+
+import jax
+import optax
+import pytest
+
+import fcnn
+from fcnn import batch_norm, dense, dropout, flatten, serial
+from fcnn.store import CheckpointError
+from fcnn.store.checkpoints import checkpoint_steps, newest_checkpoint
+
+from .parts import assert_equal, bands, small
+from .test_looping import wrapped
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+MODEL = serial(flatten, dense(8), batch_norm(), dropout(0.3), dense(3))
+STEPS = 3 * 5  # three epochs of 37 examples, eight at a time: the last batch is ragged
+
+
+def noise(key, image):
+    return image + 0.1 * jax.random.normal(key, image.shape)
+
+
+def optimizer():
+    rate = optax.cosine_decay_schedule(0.1, STEPS)
+    inner = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(rate, momentum=0.9))
+    return optax.MultiSteps(inner, every_k_schedule=2)
+
+
+OPTIONS = {
+    "epochs": 3,
+    "batch_size": 8,
+    "augment": noise,
+    "seed": 3,
+    "validation": bands(21, seed=1),
+    "progress": False,
+}
+
+
+def run(data, folder=None, **options):
+    return fcnn.fit(MODEL, data, optimizer=optimizer(), checkpoint=folder, **OPTIONS | options)
+
+
+def assert_same_run(one, two):
+    for a, b in ((one[0], two[0]), (one[1].best, two[1].best)):
+        assert_equal((a.params, a.state), (b.params, b.state))
+    for row, other in zip(one[1].rows, two[1].rows, strict=True):
+        assert row.keys() == other.keys()
+        for name in row.keys() - {"seconds", "rate", "waited"}:
+            assert row[name] == other[name], name
+    assert one[1].best_epoch == two[1].best_epoch
+
+
+def only(step, folder, place):
+    """A folder that holds one checkpoint of another."""
+    name = f"step_{step:08}"
+    shutil.copytree(folder / name, place / name)
+    return place
+
+
+@pytest.fixture(scope="module", params=["in memory", "read along the way"])
+def whole(request, tmp_path_factory):
+    """A run with a checkpoint after every step, and its data."""
+    data = bands(37) if request.param == "in memory" else wrapped(bands(37))
+    folder = tmp_path_factory.mktemp("whole")
+    return data, folder, run(data, folder, every=1, keep=100)
+
+
+def test_checkpoints_change_nothing(whole):
+    data, folder, result = whole
+    assert checkpoint_steps(folder) == list(range(1, STEPS + 1))
+    assert_same_run(run(data), result)
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_a_run_goes_on_from_any_step_bit_for_bit(whole, step, tmp_path):
+    data, folder, result = whole
+    place = only(step, folder, tmp_path)
+    again = run(data, place, keep=2)
+    assert_same_run(again, result)
+    assert len(checkpoint_steps(place)) <= 2
+    newest, _ = newest_checkpoint(place)
+    assert newest.step == STEPS
+    assert_equal(newest.values["params"], result[0].params)
+
+
+def test_a_finished_run_comes_back_and_more_epochs_go_on(whole, tmp_path):
+    data, folder, _ = whole
+    place = only(STEPS, folder, tmp_path)
+    assert_same_run(run(data, place, epochs=4), run(data, epochs=4))
+
+
+def test_the_newest_intact_one_is_taken_and_that_is_said(whole, tmp_path):
+    data, folder, result = whole
+    place = only(7, folder, only(9, folder, tmp_path))
+    file = place / "step_00000009" / "state.npz"
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    file.write_bytes(damaged)
+    with pytest.warns(UserWarning, match="passed over a damaged checkpoint.*step_00000009"):
+        again = run(data, place)
+    assert_same_run(again, result)
+    (place / "step_00000015" / "manifest.json").write_bytes(b"{}")
+    for step in checkpoint_steps(place):
+        (place / f"step_{step:08}" / "manifest.json").write_bytes(b"{}")
+    with (
+        pytest.warns(UserWarning, match="passed over"),
+        pytest.raises(CheckpointError, match="none of its"),
+    ):
+        run(data, place)
+
+
+def test_another_run_is_refused_with_all_that_differs(whole, tmp_path):
+    data, folder, _ = whole
+    place = only(5, folder, tmp_path)
+    with pytest.raises(CheckpointError) as caught:
+        run(data, place, seed=4, batch_size=16, monitor="loss")
+    for words in ("step_00000005", "seed is 3 there, and 4 here", "batch_size is 8", "monitor"):
+        assert words in str(caught.value)
+    with pytest.raises(CheckpointError, match=r"params/dense1/kernel is float32\[64,8\] there"):
+        fcnn.fit(small(), data, checkpoint=place, **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"augment": None}, "other steps than it was begun with"),
+        ({"loss": "focal"}, "other steps than it was begun with"),
+        ({"metrics": ["cross_entropy"]}, "other steps"),
+    ],
+    ids=["augment", "loss", "metrics"],
+)
+def test_a_change_of_what_is_computed_is_said(changed, words, whole, tmp_path):
+    data, folder, _ = whole
+    with pytest.warns(UserWarning, match=words):
+        run(data, only(5, folder, tmp_path), **changed)
+
+
+def test_another_rate_and_other_data_are_said(whole, tmp_path):
+    data, folder, _ = whole
+    place = only(5, folder, tmp_path)
+    other = optax.MultiSteps(
+        optax.chain(
+            optax.clip_by_global_norm(1.0),
+            optax.sgd(optax.cosine_decay_schedule(0.2, STEPS), momentum=0.9),
+        ),
+        2,
+    )
+    with pytest.warns(UserWarning, match="learning rate"):
+        fcnn.fit(MODEL, data, optimizer=other, checkpoint=place, **OPTIONS)
+    place = only(5, folder, tmp_path / "again")
+    with pytest.warns(UserWarning, match="other training data"):
+        run(bands(37, seed=9), place)
