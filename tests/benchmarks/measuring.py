@@ -185,7 +185,7 @@ def row(kind: str, case: str, framework: str, times: list[float], **more: Any) -
 def _compilation(trained: Row) -> Row:
     """The first step of a fresh process, less one that comes later; in seconds."""
     seconds = trained["first"] - trained["median"] / 1e3
-    return row("compile", trained["case"], trained["framework"], [seconds / 1e3])
+    return row("compile", trained["case"], trained["framework"], [max(seconds, 0) / 1e3])
 
 
 def _complain(name: str, what: str, error: Failed) -> None:

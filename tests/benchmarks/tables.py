@@ -28,7 +28,7 @@ def table(rows: Sequence[Mapping[str, Any]], kind: str) -> str:
     for case, median in medians(rows).items():
         line = [case, *(number(median.get(name)) for name in names)]
         for name in others:
-            ratio = median[own] / median[name] if {own, name} <= median.keys() else None
+            ratio = median[own] / median[name] if median.get(name) and own in median else None
             line.append("-" if ratio is None else f"{ratio:.2f}")
             if ratio is not None:
                 ratios[name].append(ratio)
@@ -55,7 +55,7 @@ def ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         own = OWN.get(kind, "fcnn")
         for case, median in medians([row for row in rows if row["kind"] == kind]).items():
             for name in median:
-                if own in median and name != own:
+                if own in median and name != own and median[name]:
                     cell = result.setdefault(kind, {}).setdefault(name, {"cases": {}})
                     cell["cases"][case] = round(median[own] / median[name], 4)
     for others in result.values():
@@ -78,6 +78,9 @@ def disagreements(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def geometric_mean(numbers: Sequence[float]) -> float:
+    """Zero if one of them is: a program that compiled in less time than its later step varies."""
+    if 0 in numbers:
+        return 0.0
     return math.exp(sum(map(math.log, numbers)) / len(numbers))
 
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..cases import Settings
@@ -60,7 +61,8 @@ def _batch_norm(op: Operation, x, scale, bias):
 def _windows(op, x, start, combine):
     pads = [(0, 0), *[(op.padding, op.padding)] * op.rank, (0, 0)]
     window, strides = ((1, *(side,) * op.rank, 1) for side in (op.window, op.stride))
-    return lax.reduce_window(x, jnp.array(start, x.dtype), combine, window, strides, pads)
+    start = np.array(start, x.dtype)  # of numpy: known while it is traced, else no gradient
+    return lax.reduce_window(x, start, combine, window, strides, pads)
 
 
 def _dimensions(op):
