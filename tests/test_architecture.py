@@ -41,6 +41,7 @@ ALLOWED = {
         "explain",
         "summaries",
         "optimizers",
+        "tables",
     },
     "extras": set(),
     "__main__": {"cli"},

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from ..store.manifest import versions
-from . import checking, describing, training, using
+from . import checking, describing, training, using, verifying
 from .caching import keep_programs
 
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fcnn {versions()['fcnn']}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for topic in (training, using, checking, describing):
+    for topic in (training, using, checking, verifying, describing):
         topic.add_commands(commands)
     for command in commands.choices.values():
         command.add_argument(

@@ -47,11 +47,14 @@ def size(text: str) -> tuple[int, int]:
     return height, width
 
 
+ON_ERROR = "about picture files that cannot be read: end with a list of them, or leave them out"
+
+
 def add_on_error(parser: argparse.ArgumentParser) -> None:
     """Adds what is done about pictures that cannot be read."""
     parser.add_argument(
         "--on-error", default="raise", choices=["raise", "skip"],
-        help="about picture files that cannot be read: end with a list of them, or leave them out",
+        help=ON_ERROR,
     )  # fmt: skip
 
 

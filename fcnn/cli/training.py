@@ -13,11 +13,24 @@ from ..core import Layer, serial
 from ..data import Dataset
 from ..extras import available
 from ..layers import rescale
+from ..store.checkpoints import checkpoint_steps
 from ..store.manifest import versions
 from . import arguments
 from .sources import FORMS, WHITE, are_pictures, count_classes, data_name, halves, read_data, say
 
 NO_PICTURES = {"size": None, "mode": "rgb", "on_error": "raise"}  # the options of picture files
+DEFAULTS: dict[str, Any] = {
+    "data": "digits",
+    "model": "small_cnn",
+    "epochs": 10,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "optimizer": "adam",
+    "augment": "none",
+    "seed": 0,
+    **NO_PICTURES,
+}  # fmt: skip
+SETTINGS = "settings.json"  # in the folder of a run: these, as they were when it began
 
 
 def add_commands(commands: Any) -> None:
@@ -26,44 +39,38 @@ def add_commands(commands: Any) -> None:
         "train",
         help="train a network and evaluate it",
         description="Trains a network, evaluates it once on the test data, and leaves in the "
-        "folder --out: network.fcnn, history.csv, report.json, and with matplotlib history.png and "
-        "confusion.png.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "folder --out: network.fcnn, history.csv, report.json, settings.json, checkpoints, and "
+        "with matplotlib history.png and confusion.png. Ctrl-C ends it after a last checkpoint.",
     )
-    parser.add_argument("data", nargs="?", default="digits", metavar="DATA", help=FORMS)
-    parser.add_argument("--model", default="small_cnn", metavar="NAME", help="see: fcnn models")
-    parser.add_argument(
-        "--epochs", type=arguments.count, default=10, metavar="N", help="passes over the data"
-    )
-    parser.add_argument(
-        "--batch-size", type=arguments.count, default=32, metavar="N", help="examples a step"
-    )
-    parser.add_argument(
-        "--learning-rate", type=arguments.rate, default=1e-3, metavar="X", help="step size"
-    )
-    parser.add_argument(
-        "--optimizer", default="adam", choices=optimizers.names(), metavar="NAME",
-        help=", ".join(optimizers.names()),
-    )  # fmt: skip
-    parser.add_argument(
-        "--augment", default="none", choices=augment.names(), metavar="NAME",
-        help=f"change the pictures at random while training: {', '.join(augment.names())}",
-    )  # fmt: skip
-    parser.add_argument(
-        "--size", type=arguments.size, default=argparse.SUPPRESS, metavar="N",
-        help="height and width of picture files, N or H,W (default: theirs, if all have one)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--mode", default="rgb", choices=["rgb", "gray"], help="colours of picture files"
-    )
-    arguments.add_on_error(parser)
-    parser.add_argument(
-        "--seed", type=arguments.seed, default=0, metavar="N",
-        help="where all randomness comes from",
-    )  # fmt: skip
+
+    def add(name: str, what: str, **options: Any) -> None:
+        default = DEFAULTS[name.removeprefix("--").replace("-", "_")]
+        shown = "" if default is None else f" (default: {default})"
+        parser.add_argument(name, help=what + shown, default=argparse.SUPPRESS, **options)
+
+    add("data", FORMS, nargs="?", metavar="DATA")
+    add("--model", "see: fcnn models", metavar="NAME")
+    add("--epochs", "passes over the data", type=arguments.count, metavar="N")
+    add("--batch-size", "examples a step", type=arguments.count, metavar="N")
+    add("--learning-rate", "step size", type=arguments.rate, metavar="X")
+    names = optimizers.names()
+    add("--optimizer", ", ".join(names), choices=names, metavar="NAME")
+    names = augment.names()
+    what = f"change the pictures at random while training: {', '.join(names)}"
+    add("--augment", what, choices=names, metavar="NAME")
+    what = "height and width of picture files, N or H,W (default: theirs, if all have one)"
+    add("--size", what, type=arguments.size, metavar="N")
+    add("--mode", "colours of picture files", choices=["rgb", "gray"])
+    add("--on-error", arguments.ON_ERROR, choices=["raise", "skip"])
+    add("--seed", "where all randomness comes from", type=arguments.seed, metavar="N")
     parser.add_argument(
         "--out", default=argparse.SUPPRESS, metavar="DIR",
         help="folder for the results (default: runs/DATA-MODEL-N)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="go on with the run in --out, from its newest checkpoint and with its settings; "
+        "--epochs may be larger than they were",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print report.json on standard output")
     parser.set_defaults(run=run)
@@ -72,8 +79,10 @@ def add_commands(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs ``fcnn train``."""
     begun = time.perf_counter()
+    settings = _settings(options)
+    options = argparse.Namespace(**vars(options) | settings)
     models.build(options.model)  # an unknown name is said before any data is read
-    pictures = {name: getattr(options, name, None) for name in NO_PICTURES}
+    pictures = {name: settings[name] for name in NO_PICTURES}
     if not are_pictures(options.data) and pictures != NO_PICTURES:
         raise ValueError(f"--size, --mode and --on-error are for picture files, not {options.data}")
     train_data, test_data = halves(read_data(options.data, **pictures))
@@ -81,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
     layer = _layer(options.model, train_data, test_data)
     out = _folder(options)
     say(f"{options.model} on {options.data}, into {out}")
+    (out / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
     try:
         network, history = train.fit(
             layer,
@@ -90,21 +100,22 @@ def run(options: argparse.Namespace) -> int:
             batch_size=options.batch_size,
             augment=None if options.augment == "none" else augment.recipe(options.augment),
             seed=options.seed,
+            checkpoint=out / "checkpoints",
+            on_save_error="warn",
         )
     except BaseException:
-        if not any(out.iterdir()):
-            out.rmdir()
+        if not checkpoint_steps(out / "checkpoints"):
+            _remove(out)
         raise
     store.save(out / "network.fcnn", network)  # first of all: what follows can be had again
     history.write_csv(out / "history.csv")
+    if history.interrupted:
+        say(f"to go on: fcnn train --resume --out {out}")
+        return 130
     report = train.evaluate(network, test_data)
-    settings = (
-        "data", "size", "mode", "on_error", "model", "epochs", "batch_size", "learning_rate",
-        "optimizer", "augment", "seed",
-    )  # fmt: skip
     results = {
         **report.to_json(),
-        **{name: getattr(options, name, None) for name in settings},
+        **settings,
         "seconds": round(time.perf_counter() - begun, 3),
         "versions": {**versions(), "device": jax.devices()[0].device_kind},
     }
@@ -115,6 +126,29 @@ def run(options: argparse.Namespace) -> int:
         report.plot().savefig(out / "confusion.png", dpi=150)
     say(f"\n{out}: {', '.join(sorted(file.name for file in out.iterdir()))}")
     return 0
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What is asked for, over what the run had when it began, over what is usual."""
+    given = {name: getattr(options, name) for name in DEFAULTS if name in options}
+    if not options.resume:
+        return DEFAULTS | given
+    if "out" not in options:
+        raise ValueError("--resume goes on with a run: name its folder, --out DIR")
+    path = Path(options.out) / SETTINGS
+    stored = json.loads(path.read_text())
+    if not isinstance(stored, dict) or stored.keys() != DEFAULTS.keys():
+        raise ValueError(f"{path}: not the settings of a run")
+    if stored["size"] is not None:
+        stored["size"] = tuple(stored["size"])
+    for name, value in given.items():
+        if name != "epochs" and value != stored[name]:
+            option = name if name == "data" else f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{options.out} was begun with {option} {stored[name]}, and cannot go on with "
+                f"{value}; choose another folder for that"
+            )
+    return stored | given
 
 
 def _layer(model: str, *parts: Dataset) -> Layer:
@@ -131,9 +165,20 @@ def _folder(options: argparse.Namespace) -> Path:
     """The folder asked for, or the next free one; made before hours are spent."""
     if "out" in options:
         out = Path(options.out)
+        if not options.resume and checkpoint_steps(out / "checkpoints"):
+            raise ValueError(f"{out} holds a run; go on with it by --resume, or choose another one")
     else:
         name, n = f"{data_name(options.data)}-{options.model}", 1
         while (out := Path("runs") / f"{name}-{n}").exists():
             n += 1
     out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def _remove(out: Path) -> None:
+    """Removes the folder of a run that did not begin, if nothing else is in it."""
+    for name in ("checkpoints/.lock", SETTINGS):
+        (out / name).unlink(missing_ok=True)
+    for folder in (out / "checkpoints", out):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

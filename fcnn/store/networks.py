@@ -59,10 +59,15 @@ def load(path: str | os.PathLike, layer: Layer | None = None) -> Network:
     Raises:
         FileNotFoundError: there is no such file.
         CheckpointCorruptError: its bytes are not those that were written.
-        CheckpointError: it was written by a newer version, needs ``layer``, or the values do not
-            fit the layer; all differences are listed.
+        CheckpointError: it cannot be read, was written by a newer version, needs ``layer``, or the
+            values do not fit the layer; all differences are listed.
     """
-    data = Path(path).read_bytes()
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
         entries, values = _decode(memoryview(data))
     except CheckpointError as error:
@@ -80,16 +85,10 @@ def load(path: str | os.PathLike, layer: Layer | None = None) -> Network:
 def _encode(network: Network) -> tuple[memoryview, bytes]:
     """The file as two pieces: the zip without its comment, and the comment."""
     state, tree = tensors.encode({"params": network.params, "state": network.state})
-    recipe, x, classes = network.layer.recipe, network.input, network.classes
-    if classes is not None and not all(isinstance(name, str) for name in classes):
-        raise TypeError(f"classes must be names, got {classes!r:.80}")
     description = manifest.encode(
         {
             "format": FORMAT,
-            "recipe": "custom" if recipe is None else recipe.to_json(),
-            "classes": None if classes is None else list(classes),
-            "output": network.output,
-            "input": None if x is None else {"shape": list(x.shape), "dtype": x.dtype.name},
+            **description_of(network),
             "tree": tree,
             "files": {"state.npz": {"bytes": len(state), "sha256": manifest.sha256(state)}},
             "versions": manifest.versions(),
@@ -98,6 +97,23 @@ def _encode(network: Network) -> tuple[memoryview, bytes]:
     members = [("manifest.json", description), ("state.npz", state)]
     body = memoryview(tensors.zipped(members, comment=bytes(64)))[:-64]
     return body, manifest.sha256(body).encode()
+
+
+def description_of(network: Network) -> dict[str, Any]:
+    """What a network is beside its values, as JSON.
+
+    Raises:
+        TypeError: the names of its classes are no text.
+    """
+    recipe, x, classes = network.layer.recipe, network.input, network.classes
+    if classes is not None and not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be names, got {classes!r:.80}")
+    return {
+        "recipe": "custom" if recipe is None else recipe.to_json(),
+        "classes": None if classes is None else list(classes),
+        "output": network.output,
+        "input": None if x is None else {"shape": list(x.shape), "dtype": x.dtype.name},
+    }
 
 
 def _decode(data: memoryview) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -127,6 +143,8 @@ def _network(entries: Mapping[str, Any], values: Mapping[str, Any], layer: Layer
                 "file; make the layer and give it: load(path, layer=...)"
             )
         layer = build(entries["recipe"])
+    if values.keys() != {"params", "state"}:
+        raise ValueError(f"holds {', '.join(values)}; a network has params and state")
     classes, x = entries["classes"], entries["input"]
     return Network(
         as_layer(layer),

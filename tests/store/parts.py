@@ -1,7 +1,11 @@
-"""A small network with parameters and state, of registered layers."""
+"""A small network of registered layers, and checkpoints that follow from their step."""
+
+import math
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
 
 import fcnn.core as fcnn
 
@@ -41,3 +45,20 @@ def network(features=3):
 
 def inputs():
     return jnp.linspace(-1, 1, 20).reshape(4, 5)
+
+
+def values(step, variant=0):
+    """Arrays of several kinds, of which each step and variant has its own."""
+    numbers = np.random.Generator(np.random.Philox(key=step, counter=[0, 0, 0, variant]))
+    kernel = numbers.standard_normal((3, 4)).astype(np.float32)
+    return {
+        "params": {"stem": {"kernel": kernel, "half": kernel[0].astype(ml_dtypes.bfloat16)}},
+        "state": {},
+        "opt_state": {"0": {"mu": {"stem": {"kernel": -kernel}}, "count": np.int32(step)}},
+        "key": jax.random.wrap_key_data(np.array([variant, step], np.uint32)),
+    }
+
+
+def notes(step, variant=0):
+    row = {"epoch": step, "loss": 1 / (step + 1), "validation": math.nan, "best": math.inf}
+    return {"variant": variant, "history": [row, {"worst": -math.inf}], "name": "ü", "none": None}

@@ -1,15 +1,16 @@
 """A file is written whole or not at all."""
 
 import errno
-import io
 import os
 import subprocess
 import sys
 
 import pytest
 
-from fcnn.store import CheckpointError, files
-from fcnn.store.files import write_file
+from fcnn.store import CheckpointError
+from fcnn.store.files import make_directory, read_whole, remove, write_file, write_new
+
+from . import disks
 
 OLD, NEW = b"old" * 100, b"new" * 1000
 
@@ -46,28 +47,28 @@ def test_the_file_is_synced_before_it_replaces_and_its_directory_after(target, m
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES])
-@pytest.mark.parametrize("at", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize("at", ["create", "write", "fsync", "rename"])
 def test_a_failure_keeps_the_old_file_and_leaves_no_other(target, monkeypatch, at, error):
-    def fail(*args, **options):
-        raise OSError(error, os.strerror(error))
-
-    class Full(io.FileIO):
-        def writelines(self, pieces):
-            self.write(pieces[0][:5])
-            fail()
-
-    match at:
-        case "open":
-            monkeypatch.setattr(files, "open", fail, raising=False)
-        case "write":
-            monkeypatch.setattr(files, "open", Full, raising=False)
-        case _:
-            monkeypatch.setattr(os, at, fail)
+    disks.Disk(monkeypatch, target.parent, lambda _, name: error if name == at else None)
     with pytest.raises(CheckpointError, match=r"network\.fcnn: .*3,000 bytes are needed") as caught:
         write_file(target, NEW)
+    monkeypatch.undo()
     assert os.strerror(error) in str(caught.value)
     assert target.read_bytes() == OLD
     assert os.listdir(target.parent) == [target.name]
+
+
+def test_a_write_that_takes_a_part_is_gone_on_with(target, monkeypatch):
+    write, counts = os.write, []
+
+    def write_some(file, piece):
+        counts.append(write(file, piece[:999]))
+        return counts[-1]
+
+    monkeypatch.setattr(os, "write", write_some)
+    write_file(target, NEW, b"", memoryview(NEW))
+    assert target.read_bytes() == NEW + NEW
+    assert counts == [999, 999, 999, 3] * 2
 
 
 def test_an_interrupt_keeps_the_old_file_and_leaves_no_other(target, monkeypatch):
@@ -133,3 +134,48 @@ def test_a_long_name_leaves_room_for_the_temporary(tmp_path):
     name = "ü" * 120  # 240 bytes of 255
     write_file(tmp_path / name, NEW)
     assert os.listdir(tmp_path) == [name]
+
+
+def test_a_new_file_never_replaces_one(target):
+    with pytest.raises(FileExistsError):
+        write_new(target, NEW)
+    target.with_name("link").symlink_to(target.with_name("elsewhere"))
+    with pytest.raises(FileExistsError):
+        write_new(target.with_name("link"), NEW)
+    assert target.read_bytes() == OLD
+    assert not target.with_name("elsewhere").exists()
+
+
+def test_a_file_is_read_if_its_size_is_right(target):
+    seen = []
+    for options in ({}, {"size": 300}, {"most": 300}, {"seen": seen.append}):
+        assert read_whole(target, **options) == OLD
+    assert b"".join(seen) == OLD
+    with pytest.raises(ValueError, match="has 300 bytes, not 299"):
+        read_whole(target, size=299)
+    with pytest.raises(ValueError, match="has 300 bytes; 299 are allowed"):
+        read_whole(target, most=299)
+    target.with_name("link").symlink_to(target)
+    for path in (target.parent, target.with_name("link")):
+        with pytest.raises(ValueError, match="is a link, or no regular file"):
+            read_whole(path)
+
+
+def test_each_missing_directory_is_made_and_its_name_made_durable(tmp_path, monkeypatch):
+    disk = disks.Disk(monkeypatch, tmp_path)
+    make_directory(tmp_path / "a" / "b")
+    make_directory(tmp_path / "a")
+    changes = [entry for entry in disk.log if entry[0] != "open"]
+    assert changes == [("mkdir", "a"), ("fsync", "."), ("mkdir", "a/b"), ("fsync", "a")]
+
+
+def test_what_a_link_points_to_is_not_removed(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    for link in (tmp_path / "link", tmp_path / "folder" / "deep" / "link"):
+        link.symlink_to(tmp_path / "precious")
+    for name in ("link", "folder", "nothing"):
+        remove(tmp_path / name)
+    assert os.listdir(tmp_path) == ["precious"]
+    assert os.listdir(tmp_path / "precious") == ["file"]
