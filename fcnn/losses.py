@@ -70,7 +70,7 @@ def focal(outputs: Any, targets: Any, *, gamma: float = 2.0) -> jax.Array:
     """Cross-entropy times ``(1 - p)**gamma``: easy examples count less (arXiv:1708.02002)."""
     logits, rows = with_rows(outputs, targets)
     log_p = nn.log_softmax(logits)
-    return per_example(-(_power(-jnp.expm1(log_p), gamma) * _times(rows, log_p)).sum(-1))
+    return per_example(-(_power(1 - jnp.exp(log_p), gamma) * _times(rows, log_p)).sum(-1))
 
 
 def binary_focal(
@@ -103,19 +103,21 @@ def hinge(outputs: Any, targets: Any) -> jax.Array:
     scores, rows = with_rows(outputs, targets)
     own = _times(rows, scores).sum(-1)
     rival = jnp.where(rows > 0, -jnp.inf, scores).max(-1)
-    return per_example(nn.relu(1 + rival - own))
+    # XLA's maximum over many classes can lose NaN.
+    rival = jnp.where(jnp.isnan(scores).any(-1), jnp.nan, rival)
+    return per_example(_positive(1 + rival - own))
 
 
 def binary_hinge(outputs: Any, targets: Any) -> jax.Array:
     """``max(0, 1 - score)`` where the target is 1, ``max(0, 1 + score)`` where it is 0."""
     score, t = alike(outputs, targets)
-    return per_example(nn.relu(1 - (2 * t - 1) * score))
+    return per_example(_positive(1 - (2 * t - 1) * score))
 
 
 def squared_hinge(outputs: Any, targets: Any) -> jax.Array:
     """The square of ``binary_hinge``, which is smooth."""
     score, t = alike(outputs, targets)
-    return per_example(nn.relu(1 - (2 * t - 1) * score) ** 2)
+    return per_example(_positive(1 - (2 * t - 1) * score) ** 2)
 
 
 def squared_error(outputs: Any, targets: Any) -> jax.Array:
@@ -127,19 +129,19 @@ def squared_error(outputs: Any, targets: Any) -> jax.Array:
 def absolute_error(outputs: Any, targets: Any) -> jax.Array:
     """``|output - target|``."""
     y, t = alike(outputs, targets)
-    return per_example(jnp.abs(y - t))
+    return per_example(_distance(y, t))
 
 
 def percentage_error(outputs: Any, targets: Any) -> jax.Array:
     """``|output - target| / |target|``, a part of one; targets near zero count as the epsilon."""
     y, t = alike(outputs, targets)
-    return per_example(jnp.abs(y - t) / jnp.maximum(jnp.abs(t), jnp.finfo(t.dtype).eps))
+    return per_example(_distance(y, t) / jnp.maximum(jnp.abs(t), jnp.finfo(t.dtype).eps))
 
 
 def squared_log_error(outputs: Any, targets: Any) -> jax.Array:
     """``(log(1 + output) - log(1 + target))**2``; outputs below zero count as zero."""
     y, t = alike(outputs, targets)
-    return per_example((jnp.log1p(nn.relu(y)) - jnp.log1p(t)) ** 2)
+    return per_example((jnp.log1p(_positive(y)) - jnp.log1p(t)) ** 2)
 
 
 def huber(outputs: Any, targets: Any, *, delta: float = 1.0) -> jax.Array:
@@ -281,6 +283,16 @@ def _float(x: Any) -> jax.Array:
 def _times(p: jax.Array, x: jax.Array) -> jax.Array:
     """``p * x``, where nothing of something infinite is nothing: ``0 * log 0 = 0``."""
     return p * jnp.where((p == 0) & jnp.isinf(x), 0, x)
+
+
+def _positive(x: jax.Array) -> jax.Array:
+    """``max(0, x)``; XLA can lose NaN where it computes ``maximum`` within a mean."""
+    return jnp.where(x <= 0, 0, x)
+
+
+def _distance(y: jax.Array, t: jax.Array) -> jax.Array:
+    """``|y - t|``, whose gradient at zero is zero, where that of ``jnp.abs`` is one."""
+    return (y - t) * jnp.sign(y - t)
 
 
 def _power(miss: jax.Array, gamma: float) -> jax.Array:

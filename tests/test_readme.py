@@ -32,7 +32,7 @@ def test_the_first_program_runs_and_reaches_its_accuracy(tmp_path, monkeypatch, 
 
 def test_the_other_program_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (block,) = blocks("python")[1:]
+    block = blocks("python")[1]
     found = {}
     exec(compile(block, "README.md", "exec"), found)  # noqa: S102
     assert found["params"]["block1"]["conv1"]["kernel"].shape == (3, 3, 8, 8)
@@ -40,6 +40,17 @@ def test_the_other_program_runs(tmp_path, monkeypatch):
     assert found["logits"].shape == (4, 10)
     assert int(found["ts"].step) == 45  # one pass over 1,438 examples, 32 at a time
     assert np.isfinite(found["metrics"]["loss"])
+
+
+def test_the_run_with_checkpoints_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, _, block = blocks("python")
+    found, again = {}, {}
+    exec(compile(block, "README.md", "exec"), found)  # noqa: S102
+    assert len(found["history"]) == 10
+    assert fcnn.load("runs/digits").classes == found["network"].classes
+    exec(compile(block, "README.md", "exec"), again)  # noqa: S102
+    np.testing.assert_array_equal(again["history"]["loss"], found["history"]["loss"])
 
 
 def test_the_integration_runs_the_test_command_of_the_readme():

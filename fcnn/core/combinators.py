@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from .protocol import Layer, as_layer, kind, named_after
 from .recipes import function, layer
+from .scoping import here
 from .shapes import spec
 from .wiring import wire
 
@@ -79,10 +80,23 @@ def residual(body: LayerLike, skip: LayerLike = identity) -> Layer:
 
 @layer
 def concat(*layers: LayerLike, axis: int = -1, **named: LayerLike) -> Layer:
-    """All layers on the same input, outputs concatenated: inception, dense and U-Net blocks."""
+    """All layers on the same input, outputs concatenated: inception, dense and U-Net blocks.
+
+    Raises:
+        ValueError: from init and apply, the outputs differ in another axis, or have not that one.
+    """
 
     def concat(f, x):
-        return jnp.concatenate([run(x) for run in vars(f).values()], axis)
+        outputs = [run(x) for run in vars(f).values()]
+        shapes = [jnp.shape(y) for y in outputs]
+        rest = {shape[: axis % len(shape)] + shape[axis % len(shape) + 1 :] for shape in shapes}
+        if len({len(shape) for shape in shapes}) > 1 or len(rest) > 1:
+            listed = ", ".join(str(list(shape)) for shape in shapes)
+            raise ValueError(
+                f"{here('concat')}: outputs {listed} cannot be joined along axis {axis}; "
+                "all other axes must be equal"
+            )
+        return jnp.concatenate(outputs, axis)
 
     return wire(concat, **_named(layers, named))
 

@@ -17,6 +17,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ _CONSTRUCTORS: dict[str, Callable[..., Layer]] = {}
 _FUNCTIONS: dict[str, Callable] = {}
 _NAMES: dict[int, str] = {}  # id of a registered function -> its name
 _LARGEST = 4096  # numbers in an array that may become part of a recipe
+_MOST_LAYERS = 10_000  # that one recipe may ask for; a short one may name a deep model many times
+_left: ContextVar[list[int] | None] = ContextVar("left", default=None)  # while one is built
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,6 +140,7 @@ def layer(constructor: Callable[..., Layer] | None = None, *, name: str | None =
 
     @functools.wraps(constructor)
     def make(*args, **options):
+        _count()
         made = constructor(*args, **options)
         if not isinstance(made, Layer):
             raise TypeError(
@@ -162,12 +166,17 @@ def build(recipe: Recipe | Mapping[str, Any]) -> Layer:
     """The layer that a recipe describes; takes the JSON form as well.
 
     Raises:
-        ValueError: a name is not in the registry, or the data is not a recipe.
+        ValueError: a name is not in the registry, the data is not a recipe, or asks for more than
+            10,000 layers.
         TypeError: a constructor does not take these arguments.
     """
     if isinstance(recipe, Recipe):
         recipe = recipe.to_json()
-    made = _decode(recipe)
+    token = _left.set([_MOST_LAYERS])
+    try:
+        made = _decode(recipe)
+    finally:
+        _left.reset(token)
     if not isinstance(made, Layer):
         raise ValueError(f"not the recipe of a layer: {recipe!r:.200}")
     return made
@@ -283,6 +292,7 @@ def _decode(data: Any) -> Any:
         case {"dict": dict(items), **rest} if not rest:
             return {key: _decode(item) for key, item in items.items()}
         case {"function": str(name), **rest} if not rest:
+            _count()
             return _look_up(_FUNCTIONS, "function", name)
         case {"call": str(name), "args": list(args), "options": dict(options), **rest} if not rest:
             make = _look_up(_CONSTRUCTORS, "layer", name)
@@ -299,6 +309,15 @@ def _without_defaults(make: Callable, options: dict[str, Any]) -> dict[str, Any]
         for key, option in options.items()
         if key not in parameters or as_data(option) != as_data(parameters[key].default)
     }
+
+
+def _count() -> None:
+    """Takes one layer from those that the recipe which is being built may still ask for."""
+    left = _left.get()
+    if left is not None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise ValueError(f"a recipe may ask for {_MOST_LAYERS:,} layers; this asks for more")
 
 
 def _look_up(registry: dict[str, Callable], what: str, name: str) -> Callable:

@@ -83,6 +83,8 @@ def numbered(
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if start < 0:
         raise ValueError(f"start must be at least 0, got {start}")
+    if not 0 <= epoch < 2**31:
+        raise ValueError(f"epoch must be from 0 to 2**31 - 1, got {epoch}")
     n, size = len(dataset), int(batch_size)
     rows = np.arange(n) if seed is None else order(n, seed=seed, epoch=epoch)
     return functools.partial(_batch, dataset, rows, size, epoch), range(start, -(-n // size))

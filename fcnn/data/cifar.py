@@ -82,12 +82,14 @@ def _cifar(
         files = [place / f"{file}{ending}" for file in names]
         if missing := [file.name for file in files if not file.is_file()]:
             raise FileNotFoundError(f"{place} lacks {', '.join(missing)}")
+        most = {b"labels": 10, b"coarse_labels": 20, b"fine_labels": 100}[key]
         batches = [read(file, key, label_bytes) for file in files]
+        for file, (_, labels) in zip(files, batches, strict=True):
+            if labels.size and (labels.min() < 0 or labels.max() >= most):
+                span = f"{labels.min()}..{labels.max()}"
+                raise ValueError(f"{file}: labels lie in 0..{most - 1}, got {span}")
         x = np.concatenate([planes for planes, _ in batches])
         y = np.concatenate([labels for _, labels in batches]).astype(np.int32)
-        most = {b"labels": 10, b"coarse_labels": 20, b"fine_labels": 100}[key]
-        if y.size and (y.min() < 0 or y.max() >= most):
-            raise ValueError(f"{place}: labels lie in 0..{most - 1}, got {y.min()}..{y.max()}")
         made.append(arrays(x, y, classes=classes, name=f"{name} {half}"))
     return made[0], made[1]
 

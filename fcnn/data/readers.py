@@ -19,6 +19,8 @@ from .dataset import Dataset, arrays, split
 _CHUNK = 1 << 20  # a header may claim any size, so memory grows only as bytes arrive
 _DIGITS = tuple("0123456789")
 
+LONGEST_HEADER = 4_000  # bytes, of a .npy
+
 
 def digits() -> tuple[Dataset, Dataset]:
     """1,797 scanned handwritten digits, shipped with the package: ``(train, test)``, 80 % and 20 %.
@@ -100,8 +102,12 @@ def npy(
     columns = []
     for file in map(Path, (x, y)):
         try:
+            with file.open("rb") as stream:
+                _check_header(stream.read(12))
             columns.append(np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray))
-        except (ValueError, EOFError, AttributeError) as error:
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # numpy's reader of headers raises many kinds
             raise ValueError(f"{file} is no .npy of numbers: {error}") from error
     return arrays(*columns, classes=classes, name=Path(x).stem)
 
@@ -212,12 +218,25 @@ def _read_npz(file: BinaryIO, path: str) -> dict[str, np.ndarray]:
                 member.removesuffix(".npy"): _npy(archive.read(member), member)
                 for member in members
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of zipfile, zlib and numpy, of many kinds
         raise ValueError(f"{path}: {error}") from error
+
+
+def _check_header(start: bytes) -> None:
+    """Refuses a ``.npy`` that begins like this if its header is long: numpy takes memory for it,
+    and Python's parser the more, the deeper it nests.
+
+    Raises:
+        ValueError: it is longer than that of any array of numbers.
+    """
+    length = int.from_bytes(start[8:10] if start[6:7] == b"\1" else start[8:12], "little")
+    if start[:6] == b"\x93NUMPY" and length > LONGEST_HEADER:
+        raise ValueError(f"its header has {length:,} bytes; {LONGEST_HEADER:,} are allowed")
 
 
 def _npy(raw: bytes, member: str) -> np.ndarray:
     """The array of one member, which shares the memory of ``raw``."""
+    _check_header(raw[:12])
     stream = io.BytesIO(raw)
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):

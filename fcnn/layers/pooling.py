@@ -25,6 +25,7 @@ def max_pool(
 
     Raises:
         ValueError: an option suits no input; or, from init and apply, the window does not fit.
+        TypeError: from init and apply, the input is not of real numbers.
     """
     _check_window(window, stride, padding)
 

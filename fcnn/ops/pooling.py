@@ -52,8 +52,10 @@ def max_pool(
 
     Raises:
         ValueError: the window does not fit.
+        TypeError: ``x`` is not of real numbers.
     """
     x = jnp.asarray(x)
+    _ordered(x, what)
     at = _place(x, window, stride, padding, ceil, what)
     if is_native() or max(at.window) > _LONGEST or divided(x):
         return _maximum(x, at=at)
@@ -165,6 +167,14 @@ def _place(x, window, stride, padding, ceil, what):
     return at
 
 
+def _ordered(x, what):
+    if not any(jnp.issubdtype(x.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+        raise TypeError(
+            f"{what} takes the largest of real numbers and got {describe(x)}; "
+            "put cast('float32') before it"
+        )
+
+
 def _maximum(x, *, at):
     return _reduce_windows(x, np.array(cpu.lowest(x.dtype), x.dtype), lax.max, at)
 
@@ -191,8 +201,6 @@ def _reduce_windows(x, start, combine, at):
 def _maximum_jvp(primals, tangents, *, at):
     (x,), (t,) = primals, tangents
     y = _maximum_p.bind(x, at=at)
-    if type(t) is ad.Zero:
-        return y, ad.Zero.from_primal_value(y)
     return y, _pick_p(t, x, y, at=at, like=x.shape[1:])
 
 

@@ -122,6 +122,11 @@ def checkpoint_paths(folder: str | os.PathLike) -> list[Path]:
     return list(_directories(Path(folder)))
 
 
+def is_name(name: str) -> bool:
+    """Whether this is how the directory of a checkpoint is called."""
+    return _NAME.fullmatch(name) is not None
+
+
 def newest_checkpoint(
     folder: str | os.PathLike,
 ) -> tuple[Checkpoint | None, list[CheckpointError]]:
@@ -140,7 +145,9 @@ def newest_checkpoint(
                     break  # it may have been deleted under our eyes: look again
                 errors.append(error)
         else:
-            return None, errors
+            # A listing may miss what is renamed while it is made, even the only one.
+            if _directories(folder) == found:
+                return None, errors
 
 
 def collect(folder: str | os.PathLike, keep: int, upto: int) -> None:

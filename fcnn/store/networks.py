@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from ..core import Layer, Network, as_layer, build, describe, observers, trees
-from . import manifest, tensors
+from . import checkpoints, manifest, tensors
 from .files import CheckpointCorruptError, CheckpointError, write_file
 
 FORMAT = 1
@@ -49,19 +49,22 @@ def save(path: str | os.PathLike, network: Network) -> None:
 
 
 def load(path: str | os.PathLike, layer: Layer | None = None) -> Network:
-    """The network in a file that ``save`` wrote.
+    """The network in a file that ``save`` wrote, or in a checkpoint.
 
     Args:
-        path: The file.
+        path: The file; or a folder of the checkpoints of ``fit``, of which the newest intact one is
+            taken, or one of them.
         layer: The layer the values belong to; needed only where the file has no recipe, and used
             instead of the recipe where it has one.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file or checkpoint.
         CheckpointCorruptError: its bytes are not those that were written.
         CheckpointError: it cannot be read, was written by a newer version, needs ``layer``, or the
             values do not fit the layer; all differences are listed.
     """
+    if Path(path).is_dir():
+        return _load_checkpoint(Path(path), layer)
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -74,6 +77,30 @@ def load(path: str | os.PathLike, layer: Layer | None = None) -> Network:
         raise CheckpointError(f"{path}: {error}") from error
     except Exception as error:
         raise CheckpointCorruptError(f"{path}: damaged, or no network of fcnn: {error}") from error
+    return _fitting(path, entries, values, layer)
+
+
+def _load_checkpoint(path: Path, layer: Layer | None) -> Network:
+    if checkpoints.is_name(path.name):
+        found = checkpoints.read_checkpoint(path)
+    else:
+        found, passed_over = checkpoints.newest_checkpoint(path)
+        if found is None and passed_over:
+            raise passed_over[0]
+        if found is None:
+            raise FileNotFoundError(f"{path}: holds no checkpoints")
+    if not isinstance(entries := found.notes.get("network"), dict):
+        raise CheckpointError(f"{found.path}: is not of a run, and says nothing of its layer")
+    values = {name: found.values[name] for name in ("params", "state") if name in found.values}
+    return _fitting(found.path, entries, values, layer)
+
+
+def _fitting(
+    path: str | os.PathLike,
+    entries: Mapping[str, Any],
+    values: Mapping[str, Any],
+    layer: Layer | None,
+) -> Network:
     try:
         network = _network(entries, values, layer)
         _check_fit(network)

@@ -192,7 +192,9 @@ def _restored(array: np.ndarray, entry: Mapping[str, Any]) -> Any:
         raise ValueError("an array of true and false holds other numbers")
     if jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype:
         return array.copy()
-    values = jnp.array(array)
+    # One copy: of bytes that are aligned as its own, jax would keep the file's in place of a copy.
+    array = array if array.ctypes.data % 64 else array.copy()
+    values = jax.device_put(array, may_alias=False).block_until_ready()
     return jax.random.wrap_key_data(values, impl=entry["key"]) if "key" in entry else values
 
 

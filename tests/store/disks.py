@@ -116,12 +116,12 @@ def crashes(root, log):
 
     A kill leaves what was done. A power loss leaves besides any choice of the changes of names
     since the last fsync of their directory, and of a file without fsync nothing, half of it, zeros
-    or all of it. A content is nested dicts of bytes, each given once.
+    or all of it. A content is nested dicts of bytes, given once, and again if left at the end.
     """
     seen = set()
     for done in range(len(log) + 1):
         for content in _after(root, log[:done]):
-            if (fingerprint := repr(content)) not in seen:
+            if (fingerprint := hash((repr(content), done == len(log)))) not in seen:
                 seen.add(fingerprint)
                 yield done, content
 

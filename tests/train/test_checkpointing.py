@@ -84,6 +84,16 @@ def test_a_run_goes_on_from_any_step_bit_for_bit(whole, step, tmp_path):
     assert_equal(newest.values["params"], result[0].params)
 
 
+def test_a_network_is_loaded_from_a_checkpoint(whole, tmp_path):
+    _, folder, (network, _) = whole
+    for path in (folder, folder / "step_00000015", only(STEPS, folder, tmp_path)):
+        found = fcnn.load(path)
+        assert_equal((found.params, found.state), (network.params, network.state))
+        assert (found.classes, found.output) == (network.classes, network.output)
+    with pytest.raises(FileNotFoundError, match="holds no checkpoints"):
+        fcnn.load(tmp_path.parent)
+
+
 def test_a_finished_run_comes_back_and_more_epochs_go_on(whole, tmp_path):
     data, folder, _ = whole
     place = only(STEPS, folder, tmp_path)
