@@ -7,11 +7,13 @@ Results go to standard output, everything else to standard error. Exit codes: 0,
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from ..store.manifest import versions
 from . import checking, describing, training, using, verifying
 from .caching import keep_programs
+from .sources import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         keep_programs(not options.no_cache)
-        code = options.run(options) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            code = options.run(options) or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -45,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if note.startswith("in "):
                 print(f"  {note}", file=sys.stderr)
         return 1
+
+
+def _warn(message: Warning | str, *where: object) -> None:
+    """A warning in its own words, without the line of Python that gives it."""
+    say(f"warning: {message}")
 
 
 def _message(error: Exception) -> str:

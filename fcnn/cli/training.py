@@ -1,6 +1,7 @@
 """``fcnn train``: data in, a folder with the network and its figures out."""
 
 import argparse
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from ..data import Dataset
 from ..extras import available
 from ..layers import rescale
 from ..store.checkpoints import checkpoint_steps
+from ..store.files import write_file
+from ..store.locks import locked
 from ..store.manifest import versions
 from . import arguments
 from .sources import FORMS, WHITE, are_pictures, count_classes, data_name, halves, read_data, say
@@ -90,7 +93,33 @@ def run(options: argparse.Namespace) -> int:
     layer = _layer(options.model, train_data, test_data)
     out = _folder(options)
     say(f"{options.model} on {options.data}, into {out}")
-    (out / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+    with locked(out):  # the settings, too, are those of one run
+        write_file(out / SETTINGS, f"{json.dumps(settings, indent=2)}\n".encode())
+        history = _train(layer, train_data, options, out)
+    if history.interrupted:
+        say(f"to go on: fcnn train --resume --out {out}")
+        return 130
+    report = train.evaluate(history.last, test_data)
+    results = {
+        **report.to_json(),
+        **settings,
+        "seconds": round(time.perf_counter() - begun, 3),
+        "versions": {**versions(), "device": jax.devices()[0].device_kind},
+    }
+    (out / "report.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results) if options.json else report, flush=True)
+    if available("matplotlib"):
+        history.plot().savefig(out / "history.png", dpi=150)
+        report.plot().savefig(out / "confusion.png", dpi=150)
+    names = sorted(file.name for file in out.iterdir() if not file.name.startswith("."))
+    say(f"\n{out}: {', '.join(names)}")
+    return 0
+
+
+def _train(
+    layer: Layer, train_data: Dataset, options: argparse.Namespace, out: Path
+) -> train.History:
+    """Trains, and leaves the network and the history in the folder."""
     try:
         network, history = train.fit(
             layer,
@@ -109,23 +138,7 @@ def run(options: argparse.Namespace) -> int:
         raise
     store.save(out / "network.fcnn", network)  # first of all: what follows can be had again
     history.write_csv(out / "history.csv")
-    if history.interrupted:
-        say(f"to go on: fcnn train --resume --out {out}")
-        return 130
-    report = train.evaluate(network, test_data)
-    results = {
-        **report.to_json(),
-        **settings,
-        "seconds": round(time.perf_counter() - begun, 3),
-        "versions": {**versions(), "device": jax.devices()[0].device_kind},
-    }
-    (out / "report.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results) if options.json else report, flush=True)
-    if available("matplotlib"):
-        history.plot().savefig(out / "history.png", dpi=150)
-        report.plot().savefig(out / "confusion.png", dpi=150)
-    say(f"\n{out}: {', '.join(sorted(file.name for file in out.iterdir()))}")
-    return 0
+    return history
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -135,12 +148,12 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         return DEFAULTS | given
     if "out" not in options:
         raise ValueError("--resume goes on with a run: name its folder, --out DIR")
-    path = Path(options.out) / SETTINGS
-    stored = json.loads(path.read_text())
-    if not isinstance(stored, dict) or stored.keys() != DEFAULTS.keys():
-        raise ValueError(f"{path}: not the settings of a run")
-    if stored["size"] is not None:
-        stored["size"] = tuple(stored["size"])
+    stored = _stored(Path(options.out) / SETTINGS)
+    if given.get("epochs", stored["epochs"]) < stored["epochs"]:
+        raise ValueError(
+            f"{options.out} was begun with --epochs {stored['epochs']}, which can become more, and "
+            f"not {given['epochs']}"
+        )
     for name, value in given.items():
         if name != "epochs" and value != stored[name]:
             option = name if name == "data" else f"--{name.replace('_', '-')}"
@@ -149,6 +162,25 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
                 f"{value}; choose another folder for that"
             )
     return stored | given
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """The settings of the run that left this file.
+
+    Raises:
+        ValueError: there is no such file, or something else is in it.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path.parent} holds no run to go on with: there is no {path.name} in it")
+    try:
+        stored = json.loads(path.read_text())
+        size = stored.pop("size")
+        types = {name: type(value) for name, value in DEFAULTS.items() if name != "size"}
+        if {name: type(value) for name, value in stored.items()} != types:
+            raise ValueError("these are other settings")
+        return DEFAULTS | stored | {"size": None if size is None else tuple(map(int, size))}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: damaged, or not the settings of a run: {error}") from error
 
 
 def _layer(model: str, *parts: Dataset) -> Layer:
@@ -177,8 +209,9 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _remove(out: Path) -> None:
     """Removes the folder of a run that did not begin, if nothing else is in it."""
-    for name in ("checkpoints/.lock", SETTINGS):
-        (out / name).unlink(missing_ok=True)
-    for folder in (out / "checkpoints", out):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    with contextlib.suppress(OSError):  # something else is
+        for name in ("checkpoints/.lock", ".lock", SETTINGS):
+            (out / name).unlink(missing_ok=True)
+        for folder in (out / "checkpoints", out):
+            if folder.is_dir():
+                folder.rmdir()

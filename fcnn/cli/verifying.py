@@ -29,8 +29,11 @@ def add_commands(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs ``fcnn checkpoint list`` and ``verify``."""
     folder = Path(options.path)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder")
     inner = folder / "checkpoints"
-    rows = [_row(path) for path in checkpoint_paths(inner if inner.is_dir() else folder)]
+    found = map(_row, checkpoint_paths(inner if inner.is_dir() else folder))
+    rows = [row for row in found if row is not None]
     if options.json:
         print(json.dumps(rows))
     elif rows:
@@ -39,28 +42,26 @@ def run(options: argparse.Namespace) -> int:
         print(text_table([columns, *cells], "lrrll"))
     if options.action == "list":
         return 0
-    bad = [row["checkpoint"] for row in rows if row["problem"]]
+    bad = [row["problem"] for row in rows if row["problem"]]
     if bad:
-        raise ValueError(f"damaged: {', '.join(bad)}")
+        lines = "\n  ".join(bad)
+        raise ValueError(f"{len(bad)} of {len(rows)} checkpoints cannot be used\n  {lines}")
     if not rows:
         raise ValueError(f"{folder} holds no checkpoints")
     return 0
 
 
-def _row(path: Path) -> dict[str, Any]:
-    row = {
-        "checkpoint": path.name,
-        "bytes": sum(file.stat().st_size for file in path.iterdir()),
-        "epochs": None,
-        "written_with": None,
-        "problem": None,
-    }
+def _row(path: Path) -> dict[str, Any] | None:
+    """What is told of a checkpoint; None for one that a run has deleted meanwhile."""
+    row = {"checkpoint": path.name, "bytes": None, "epochs": None, "written_with": None}
     try:
+        row["bytes"] = sum(file.lstat().st_size for file in path.iterdir())
         found = read_checkpoint(path)
-    except CheckpointError as error:
-        return row | {"problem": str(error)}
+    except (CheckpointError, OSError) as error:
+        return row | {"problem": str(error)} if path.exists() else None
     versions = found.environment["versions"]
     return row | {
         "epochs": found.notes.get("position", {}).get("epoch"),
         "written_with": f"fcnn {versions['fcnn']}, jax {versions['jax']}",
+        "problem": None,
     }

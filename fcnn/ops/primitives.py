@@ -117,7 +117,7 @@ def _linear_jvp(made, primals, tangents, **parameters):
     t, *_ = tangents
     out = made.bind(*primals, **parameters)
     if type(t) is ad.Zero:
-        return out, ad.Zero.from_primal_value(out)
+        return out, ad.Zero(jax.typeof(out).to_tangent_aval())
     return out, made.bind(ad.instantiate_zeros(t), *primals[1:], **parameters)
 
 

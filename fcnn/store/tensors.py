@@ -58,7 +58,7 @@ def encode(values: Mapping[str, Any]) -> tuple[bytes, dict[str, dict[str, Any]]]
             array, tree[path] = _stored(leaf, path)
             file = io.BytesIO()
             np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
-            yield f"{path}.npy", file.getbuffer()
+            yield f"{path}.npy", file.getvalue()
 
     data = zipped(members())
     check_tree(tree)

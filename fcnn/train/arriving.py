@@ -33,8 +33,10 @@ class Arrivals(Iterator[dict[str, jax.Array]]):
         while len(self._near) < NEAR and self._source.ready:
             if (batch := next(self._source, None)) is None:
                 break
-            self._near.append(self._sent(batch))
-        return self._near.popleft() if self._near else self._sent(self._awaited())
+            self._near.append(_sent(batch))
+        count, batch = self._near.popleft() if self._near else _sent(self._awaited())
+        self.examples += count
+        return batch
 
     def follow(self, found: Any) -> None:
         """The device was given a step that finds this; the step before it is waited for."""
@@ -50,6 +52,7 @@ class Arrivals(Iterator[dict[str, jax.Array]]):
             self.waited += time.perf_counter() - begun
         return batch
 
-    def _sent(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-        self.examples += int(np.count_nonzero(batch["index"] >= 0))
-        return jax.device_put(batch)
+
+def _sent(batch: dict[str, np.ndarray]) -> tuple[int, dict[str, jax.Array]]:
+    """How many examples a batch has, without filling, and the batch on its way to the device."""
+    return int(np.count_nonzero(batch["index"] >= 0)), jax.device_put(batch)

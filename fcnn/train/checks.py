@@ -48,6 +48,8 @@ def checked_inputs(
         raise ValueError(f"{what}: all weights are 0, so that nothing would count")
     example = first(dataset)
     leaves = jax.tree.leaves(example)
+    if any(0 in leaf.shape[1:] for leaf in leaves):
+        raise ValueError(f"{what}: an example is {describe(example)}, which holds no numbers")
     made_for = network.input if isinstance(network, Network) else None
     if made_for is not None and len(leaves) == 1:
         whole = getattr(dataset.x, "shape", None)

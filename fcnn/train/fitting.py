@@ -136,7 +136,8 @@ def fit(
         NonFiniteError: a step was not finite. It says at which, for which examples, and what was
             so first; it has the network, and is a ``FloatingPointError``.
         OutOfMemoryError: a step does not fit into memory. It says what needs how much, and which
-            batch size would fit.
+            batch size would fit. What the run had learned was given to that step, and is in its
+            checkpoints only; a network that was given keeps its values.
         CheckpointError: the folder is in use, holds another run, or cannot be written to. Once the
             run has begun it has the ``network`` and the ``history``.
     """
@@ -172,7 +173,7 @@ def fit(
     ts = start(model, lesson["optimizer"], jax.random.key(seed), task.x, trainable=trainable)
     step = make_step(task.layer, metrics=task.metrics, **lesson)
     shown.steps = _steps(task.train, batch_size)
-    shown.say(_introduction(ts, trainable, task))
+    shown.say(f"{_introduction(ts, trainable, task)}; seed {seed}")
 
     signals = [signal.SIGINT] if checkpoint is None else [signal.SIGINT, signal.SIGTERM]
     with listening(*signals) as asked:

@@ -33,17 +33,18 @@ class Asked:
             raise Interrupted
 
     def pass_on(self) -> None:
-        """Does for SIGTERM what would have been done for it without us; the process ends with 143
-        where that is what it does by default.
+        """Does what would have been done for the signal without us: calls the handler that there
+        was, or ends the process. Of Ctrl-C, the result of the run is all there is, where nobody
+        has set another handler than Python's.
 
         Raises:
-            SystemExit: it does.
+            SystemExit: the process ends by default, with 143 for SIGTERM.
         """
-        if self.by != signal.SIGTERM:
+        if self.by is None or self._former[self.by] is signal.default_int_handler:
             return
-        if self._former[signal.SIGTERM] == signal.SIG_DFL:
-            raise SystemExit(128 + signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)
+        if self._former[self.by] == signal.SIG_DFL:
+            raise SystemExit(128 + self.by)
+        signal.raise_signal(self.by)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.by = number

@@ -5,8 +5,11 @@ import sys
 from typing import Any
 
 import jax
+import numpy as np
 
 from ..core import spec
+from ..data.streams import Stream
+from .feeding import translated
 from .preparing import Task
 from .state import TrainState
 from .stepping import Step
@@ -31,14 +34,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory(step: Step, ts: Any, task: Task, batch_size: int) -> OutOfMemoryError:
-    """The error that says what a step needs, by shapes alone; it compiles two small steps."""
-    one, two = (_needed(step, ts, task, size) for size in (1, 2))
-    each, room = max(two - one, 1), available()
+    """The error that says what a step needs, by shapes alone; it compiles a few smaller steps."""
+    batch, room = _batch(task), available()
+    two, four = (_needed(step, ts, batch, size) for size in (2, 4))  # one alone is often simpler
+    each = max((four - two) // 2, 1)
     kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ts))
     params = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ts.params))
-    fits = int((room - kept - (one - each)) // each)
-    fits = min(fits, batch_size - 1)
-    needed = kept + one + (batch_size - 1) * each
+    needed = kept + two + (batch_size - 2) * each
+    fits = min(max((room - kept - two) // each + 2, 1), batch_size - 1)
+    fits = 2 ** (fits.bit_length() - 1) if fits > 2 else fits  # sizes that devices like
+    while fits > 0 and kept + _needed(step, ts, batch, fits) > room:
+        fits //= 2
     text = (
         f"a step with batch_size={batch_size} needs about {_shown(needed)}: parameters "
         f"{_shown(params)}, what the optimizer and the state hold {_shown(kept - params)}, "
@@ -47,7 +53,6 @@ def out_of_memory(step: Step, ts: Any, task: Task, batch_size: int) -> OutOfMemo
     if fits < 1:
         text += "Not even one example fits; take smaller inputs, a smaller model, or remat"
         return OutOfMemoryError(text, batch_size, None)
-    fits = 2 ** (fits.bit_length() - 1) if fits > 2 else fits  # sizes that devices like
     return OutOfMemoryError(f"{text}batch_size={fits} should fit", batch_size, fits)
 
 
@@ -61,10 +66,22 @@ def available() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _needed(step: Step, ts: TrainState, task: Task, size: int) -> int:
+def _batch(task: Task) -> dict[str, np.ndarray]:
+    """Some examples as a step gets them."""
+    data = task.train
+    if not isinstance(data, Stream):
+        return next(task.batches(1, 0, 0, 0))
+    filling = {"weight": np.float32, "index": np.int32, "epoch": np.int32}
+    columns = {name: np.zeros(data.size, dtype) for name, dtype in filling.items()}
+    y = translated(data.first["y"], data.classes, task.classes)
+    return {**columns, **data.first, "y": y}  # and the source, which may be used up, is left
+
+
+def _needed(step: Step, ts: TrainState, batch: dict[str, np.ndarray], size: int) -> int:
     """Bytes that a step of this size takes beside its arguments, as the compiler plans it."""
-    batch = spec(next(task.batches(size, 0, 0, 0)))
-    plan = step.lower(spec(ts), batch).compile().memory_analysis()
+    like = spec(batch)
+    shapes = {n: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype) for n, x in like.items()}
+    plan = step.lower(spec(ts), shapes).compile().memory_analysis()
     return plan.temp_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
 
 

@@ -5,6 +5,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from ..store import CheckpointError
 from ..store.checkpoints import collect, write_checkpoint
 from .running import copied
@@ -25,8 +27,8 @@ class Writer:
         self._failed: CheckpointError | None = None
 
     def write(self, step: int, values: dict[str, Any], notes: dict[str, Any]) -> None:
-        """Begins to write; the values are copied on the device first, so that they can be given
-        away.
+        """Begins to write; what is on the device is copied there first, so that it can be given
+        away. Arrays of numpy are taken as they are.
 
         Raises:
             CheckpointError: the one before could not be written.
@@ -34,7 +36,7 @@ class Writer:
         self.wait()
         self._thread = threading.Thread(
             target=self._write,
-            args=(step, copied(values), notes),
+            args=(step, _kept(values), notes),
             name="fcnn-checkpoint",
             daemon=True,  # a second Ctrl-C is not held up; what is half written is swept away
         )
@@ -53,7 +55,7 @@ class Writer:
         if failed is not None and self._on_error == "raise":
             raise failed
         if failed is not None:
-            warnings.warn(f"the run goes on without a checkpoint: {failed}", stacklevel=2)
+            warnings.warn(f"the run goes on, although {failed}", stacklevel=2)
 
     def _write(self, step: int, values: dict[str, Any], notes: dict[str, Any]) -> None:
         try:
@@ -64,3 +66,16 @@ class Writer:
         except Exception as error:
             self._failed = CheckpointError(f"{self._folder}, step {step}: {error!r}")
             self._failed.__cause__ = error
+
+
+def _kept(values: dict[str, Any]) -> dict[str, Any]:
+    """The same values, with those on the device in memory of their own.
+
+    What the steps of an epoch found is numpy's, of another length each time: to copy it on the
+    device would be a program to compile for every step.
+    """
+    leaves, structure = jax.tree.flatten(values)
+    there = [isinstance(leaf, jax.Array) for leaf in leaves]
+    own = iter(copied([leaf for leaf, is_there in zip(leaves, there, strict=True) if is_there]))
+    kept = [next(own) if is_there else leaf for leaf, is_there in zip(leaves, there, strict=True)]
+    return jax.tree.unflatten(structure, kept)

@@ -160,7 +160,7 @@ def test_summary_says_which_input_does_not_fit(model, given, message, capsys):
         (["train", "--model", "resnet19"], "there is no model 'resnet19'"),
         (["train", "--model", "mnist_cnn"], "max_pool2: window 2x2 does not fit its input 1x1"),
         (["evaluate", "nowhere.fcnn"], "nowhere.fcnn: No such file or directory"),
-        (["models", "x*"], "no model matches"),
+        (["models", "nothing*"], "no model matches"),
     ],
 )
 def test_failures_are_one_message_and_exit_code_one(
@@ -359,7 +359,10 @@ def test_one_command_trains_to_98_percent_without_any_extra(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "accuracy" in done.stdout
-    assert {file.name for file in out.iterdir()} == {"network.fcnn", "history.csv", "report.json"}
+    names = {file.name for file in out.iterdir() if not file.name.startswith(".")}
+    results = {"network.fcnn", "history.csv", "report.json"}
+    assert names == {*results, "settings.json", "checkpoints"}
+    assert f"{out}: {', '.join(sorted(names))}" in done.stderr
     report = json.loads((out / "report.json").read_text())
     assert report["accuracy"] >= 0.98
     assert {"loss", "precision", "recall", "f1", "per_class", "confusion"} <= report.keys()
