@@ -48,6 +48,7 @@ from .core import serial as serial
 from .core import spec as spec
 from .core import stateless as stateless
 from .core import trees as trees
+from .core import up_to as up_to
 from .core import wire as wire
 from .layers import activation as activation
 from .layers import adaptive_avg_pool as adaptive_avg_pool

@@ -24,6 +24,7 @@ from fcnn.core import (
     residual,
     serial,
     stateless,
+    up_to,
     wire,
 )
 from fcnn.layers import (
@@ -280,22 +281,78 @@ OTHERS = [
 LAYERS = [*CORE, *LINEAR, *SPACE, *NORMALIZATION, *NOISE, *OTHERS]
 
 MODELS = [
+    Row("up_to", lambda: up_to(serial(dense(4), out=dense(3)), "dense1"), IMAGE),
     Row("mlp", lambda: models.mlp(classes=3, hidden=(6, 5), rate=0.1), IMAGE, noisy=True),
     Row("small_cnn", lambda: models.small_cnn(classes=3, width=4), IMAGE),
     Row("lenet5", lambda: models.lenet5(classes=3), pictures(12, 1)),
     Row("mnist_cnn", lambda: models.mnist_cnn(classes=3), pictures(18, 1), noisy=True),
     Row("guide_cnn", lambda: models.guide_cnn(classes=3), pictures(10, 3)),
     Row("resnet20", lambda: models.resnet20(classes=3), pictures(8, 3)),
+    Row(
+        "mlp_mixer",
+        lambda: models.mlp_mixer(classes=3, patch=4, width=8, depth=2),
+        pictures(8, 3),
+    ),
+    Row(
+        "sentence_cnn",
+        lambda: models.sentence_cnn(classes=3, vocabulary=10, features=4, filters=5),
+        WORDS,
+        noisy=True,
+    ),
+    Row(
+        "audio_cnn",
+        lambda: models.audio_cnn(classes=3, sample_rate=8000, bands=12, width=4),
+        batch(2000),
+        noisy=True,
+    ),
     Row("resnet18", lambda: models.resnet18(classes=3, stem="small"), pictures(8, 3)),
+    Row("unet, small", lambda: models.unet(classes=3, width=2, depth=2), pictures(8, 3)),
 ]
 SLOW_MODELS = [
     Row("mobilenet_v2", lambda: models.mobilenet_v2(classes=3), pictures(32, 3), noisy=True),
+    Row("mobilenet_v1", lambda: models.mobilenet_v1(classes=3), pictures(32, 3), noisy=True),
+    Row(
+        "mobilenet_v3_small",
+        lambda: models.mobilenet_v3_small(classes=3),
+        pictures(32, 3),
+        noisy=True,
+    ),
+    Row(
+        "mobilenet_v3_large",
+        lambda: models.mobilenet_v3_large(classes=3),
+        pictures(32, 3),
+        noisy=True,
+    ),
+    Row("shufflenet_v2_x0_5", lambda: models.shufflenet_v2_x0_5(classes=3), pictures(32, 3)),
+    Row("efficientnet_b0", lambda: models.efficientnet_b0(classes=3), pictures(32, 3), noisy=True),
+    Row(
+        "efficientnet_v2_s",
+        lambda: models.efficientnet_v2_s(classes=3),
+        pictures(32, 3),
+        noisy=True,
+    ),
+    Row("regnet_y_400mf", lambda: models.regnet_y_400mf(classes=3), pictures(32, 3)),
+    Row("convnext_tiny", lambda: models.convnext_tiny(classes=3), pictures(32, 3), noisy=True),
+    Row("convnext_v2_tiny", lambda: models.convnext_v2_tiny(classes=3), pictures(32, 3)),
+    Row("vit_tiny", lambda: models.vit_tiny(classes=3), pictures(32, 3)),
     Row("resnet32", lambda: models.resnet32(classes=3), pictures(8, 3)),
     Row("resnet44", lambda: models.resnet44(classes=3), pictures(8, 3)),
     Row("resnet56", lambda: models.resnet56(classes=3), pictures(8, 3)),
     Row("resnet110", lambda: models.resnet110(classes=3), pictures(8, 3)),
     Row("resnet34", lambda: models.resnet34(classes=3), pictures(32, 3)),
     Row("resnet50", lambda: models.resnet50(classes=3), pictures(64, 3)),
+    Row("resnet101", lambda: models.resnet101(classes=3), pictures(64, 3)),
+    Row("resnet152", lambda: models.resnet152(classes=3), pictures(64, 3)),
+    Row("resnext50_32x4d", lambda: models.resnext50_32x4d(classes=3), pictures(64, 3)),
+    Row("wide_resnet50_2", lambda: models.wide_resnet50_2(classes=3), pictures(64, 3)),
+    Row("alexnet", lambda: models.alexnet(classes=3), pictures(63, 3), noisy=True),
+    Row("vgg11_bn", lambda: models.vgg11_bn(classes=3), pictures(32, 3), noisy=True),
+    Row("squeezenet1_1", lambda: models.squeezenet1_1(classes=3), pictures(32, 3), noisy=True),
+    Row("densenet121", lambda: models.densenet121(classes=3), pictures(32, 3)),
+    Row("googlenet", lambda: models.googlenet(classes=3), pictures(32, 3), noisy=True),
+    Row("inception_v3", lambda: models.inception_v3(classes=3), pictures(75, 3), noisy=True),
+    Row("xception", lambda: models.xception(classes=3), pictures(32, 3)),
+    Row("unet", lambda: models.unet(classes=3, width=8), pictures(16, 3)),
 ]  # deep: compiled for minutes
 
 ROWS = [*LAYERS, *MODELS]

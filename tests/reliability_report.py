@@ -132,7 +132,18 @@ def main() -> int:
     paths = {test.partition("::")[0] for _, tests in PROMISES.values() for test in tests}
     reports = Reports()
     with contextlib.redirect_stdout(sys.stderr):
-        pytest.main(["-q", *marks, *(str(ROOT / path) for path in sorted(paths))], [reports])
+        pytest.main(
+            [
+                "-q",
+                "-n",
+                "2",
+                "--dist",
+                "loadfile",
+                *marks,
+                *(str(ROOT / path) for path in sorted(paths)),
+            ],
+            [reports],
+        )
     kept = {number: look(reports, tests) for number, (_, tests) in PROMISES.items()}
     print(table(kept))
     return int(

@@ -1,7 +1,7 @@
 """The command ``fcnn``: what the library does, for files.
 
 Results go to standard output, everything else to standard error. Exit codes: 0, 1 for a failure,
-2 for wrong usage, 130 for an interruption.
+2 for wrong usage, 130 for an interruption, 143 for SIGTERM.
 """
 
 import argparse
@@ -14,6 +14,17 @@ from ..store.manifest import versions
 from . import checking, describing, training, using, verifying
 from .caching import keep_programs
 from .sources import say
+
+FAILURES = (
+    ValueError,
+    TypeError,
+    KeyError,
+    OSError,
+    ImportError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, TypeError, KeyError, OSError, ImportError, ArithmeticError) as error:
+    except FAILURES as error:
         print(f"fcnn {options.command}: {_message(error)}", file=sys.stderr)
         for note in getattr(error, "__notes__", []):
             if note.startswith("in "):

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..store.checkpoints import checkpoint_paths, read_checkpoint
+from ..store.checkpoints import checkpoint_paths, is_name, read_checkpoint
 from ..store.files import CheckpointError
 from ..tables import text_table
 
@@ -32,7 +32,9 @@ def run(options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder")
     inner = folder / "checkpoints"
-    found = map(_row, checkpoint_paths(inner if inner.is_dir() else folder))
+    one = is_name(folder.name) and folder.is_dir()
+    paths = [folder] if one else checkpoint_paths(inner if inner.is_dir() else folder)
+    found = map(_row, paths)
     rows = [row for row in found if row is not None]
     if options.json:
         print(json.dumps(rows))

@@ -36,4 +36,5 @@ from .transforms import cast as cast
 from .transforms import frozen as frozen
 from .transforms import remat as remat
 from .transforms import repeat as repeat
+from .transforms import up_to as up_to
 from .wiring import wire as wire

@@ -10,7 +10,7 @@ from jax import lax, random
 from .combinators import LayerLike
 from .protocol import Layer, as_layer, named_after
 from .recipes import layer
-from .scoping import describe, here, observers
+from .scoping import capture, describe, here, observers
 from .shapes import out_spec, spec
 
 
@@ -106,3 +106,24 @@ def cast(dtype: Any) -> Layer:
         return jax.tree.map(lambda leaf: leaf.astype(dtype), x), state
 
     return Layer(lambda key, x: ({}, {}), apply)
+
+
+@layer
+def up_to(body: LayerLike, path: str) -> Layer:
+    """The layer as far as its output at a path, with all of its parameters.
+
+    Raises:
+        ValueError: from apply, no output has this path; all paths are listed.
+    """
+
+    body = as_layer(body)
+
+    @named_after(up_to)
+    def apply(params, state, x, *, train=False, key=None):
+        run = capture(body.apply)
+        (_, new_state), outputs = run(params, state, x, train=train, key=key)
+        if path not in outputs:
+            raise ValueError(f"no output is called {path!r}; there are {', '.join(outputs)}")
+        return outputs[path], new_state
+
+    return Layer(body.init, apply)

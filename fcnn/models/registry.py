@@ -51,7 +51,7 @@ def names(pattern: str = "*") -> list[str]:
     Example:
         >>> import fcnn
         >>> fcnn.models.names("resnet1*")
-        ['resnet18', 'resnet110']
+        ['resnet18', 'resnet101', 'resnet152', 'resnet110']
     """
     return [name for name in _MODELS if fnmatch.fnmatch(name, pattern)]
 

@@ -33,6 +33,7 @@ FORMAT = 1
 _STATE, _MANIFEST = "state.npz", "manifest.json"
 _ENVIRONMENT = ("versions", "platform", "device_kind", "xla_flags")
 _NAME = re.compile(r"step_([0-9]{8,})")
+_LEFT = re.compile(r"\.(tmp|trash)-[0-9]+-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def sweep(folder: str | os.PathLike) -> None:
     folder = Path(folder)
     with files.system_errors(folder, "swept"):
         for name in os.listdir(folder):
-            if name.startswith((".tmp-", ".trash-")):
+            if _LEFT.fullmatch(name):  # and nothing of anyone else
                 files.remove(folder / name)
 
 

@@ -1,7 +1,9 @@
 """One writer for a folder."""
 
 import contextlib
+import errno
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +24,9 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
     no lock. It holds among the processes of one machine, and among machines where their file
     system carries ``flock`` over, as NFS does.
 
-    Without ``fcntl``, that is on Windows, nothing is locked: every checkpoint is still there whole
-    or not at all, but two runs in one folder are not noticed, and sweep away what the other is
-    just writing.
+    Without ``fcntl``, that is on Windows, and, with a warning, on file systems that know no locks,
+    nothing is locked: every checkpoint is still there whole or not at all, but two runs in one
+    folder are not noticed, and sweep away what the other is just writing.
 
     Raises:
         CheckpointError: another holds the folder, or it cannot be locked.
@@ -46,7 +48,12 @@ def _acquire(file: int, folder: Path) -> None:
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
+            if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                warnings.warn(f"{folder} cannot be locked: {error.strerror}", stacklevel=4)
+                return
+            if not isinstance(error, BlockingIOError):
+                raise
             number = os.read(file, 20).decode(errors="replace").strip()
             holder = f"process {number}" if number.isdecimal() else "another process"
             raise CheckpointError(

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import describe, trees
+from ..core import describe, spec, trees
 from ..data import Dataset
 from ..data.streams import Stream
 from ..store.checkpoints import Checkpoint, environment, newest_checkpoint, sweep
@@ -21,13 +21,14 @@ from ..store.files import CheckpointError
 from ..store.locks import locked
 from ..store.networks import description_of
 from .looping import fits
-from .preparing import Task
+from .memory import shapes_of
+from .preparing import OF_EPOCHS, Task
 from .running import Position, Run, copied
 from .state import TrainState
 from .stepping import Step
 from .writing import Writer
 
-POSITION = ("epoch", "step", "bad", "seconds", "waited", "examples")
+POSITION = ("epoch", "step", "bad", "fine", "seconds", "waited", "examples")
 HISTORY = ("rows", "best_epoch", "stopped", "monitor", "mode")
 
 
@@ -73,6 +74,9 @@ def resume(run: Run, checkpoint: Checkpoint, basis: Mapping[str, Any]) -> None:
     run.at = Position(**notes["position"], found=found)
     for name in HISTORY:
         setattr(run.history, name, notes["history"][name])
+    if run.non_finite != "raise":
+        for row in run.history.rows:
+            row.setdefault("skipped", 0)
     if run.history.best_epoch is not None:
         if _is_best(run.history.best_epoch, run.at):
             run.history.best = run.network()
@@ -117,23 +121,23 @@ def go_with_checkpoints(
             with contextlib.suppress(CheckpointError):
                 writer.wait()
             raise
+        finally:
+            writer.leave()
 
 
 def basis_of(task: Task, step: Step, ts: TrainState, batch_size: int, seed: int) -> dict[str, Any]:
     """What a run goes on with beside its checkpoint: the numbers that make its batches, its data,
     and what a step computes.
 
-    The last is told by a hash of the traced program, with every constant in it; None for batches
-    that come from elsewhere, which can be had only once.
+    The last is told by a hash of the traced program, with every constant in it.
     """
-    computation = None
-    if not isinstance(task.train, Stream):
-        batch = next(task.batches(batch_size, seed, 0, 0))
-        computation = _hash_of_program(step.trace(ts, batch).jaxpr)
+    size = task.train.size if isinstance(task.train, Stream) else batch_size
     return {
         "run": {"batch_size": batch_size, "seed": seed},
         "data": _hash_of_data(task.train),
-        "computation": computation,
+        "class_weight": None if task.weights is None else task.weights.tolist(),
+        "validation": None if task.held_out is None else _hash_of_data(task.held_out),
+        "computation": _hash_of_program(step.trace(spec(ts), shapes_of(task, size)).jaxpr),
     }
 
 
@@ -181,6 +185,17 @@ def _differences(run: Run, checkpoint: Checkpoint, basis: Mapping[str, Any]) -> 
     for name in ("monitor", "mode"):
         if there["history"][name] != (value := getattr(run.history, name)):
             problems.append(f"{name} is {there['history'][name]!r} there, and {value!r} here")
+    names = {"loss", *run.task.metrics, *(["penalty"] if run.lesson["penalty"] else [])}
+    found = checkpoint.values.get("found") or dict.fromkeys(names | {"weight", "finite"})
+    columns = names | {f"validation_{name}" for name in names - {"penalty"} if run.look}
+    rows = there["history"]["rows"][-1:] or [dict.fromkeys(columns)]
+    for before, now in ((found.keys() - {"weight", "finite"}, names), (rows[0].keys(), columns)):
+        if (before := set(before) - OF_EPOCHS) != now:
+            listed = [", ".join(sorted(each)) for each in (before, now)]
+            problems.append(f"reported are {listed[0]} there, and {listed[1]} here")
+            break
+    if there["position"]["epoch"] > run.epochs:
+        problems.append(f"{there['position']['epoch']} epochs ended there; here are {run.epochs}")
     if there["data"]["examples"] != here["data"]["examples"] and "found" in checkpoint.values:
         counts = there["data"]["examples"], here["data"]["examples"]
         problems.append(f"it stands within an epoch of {counts[0]} examples; here are {counts[1]}")
@@ -206,8 +221,13 @@ def _changes(checkpoint: Checkpoint, basis: Mapping[str, Any]) -> list[str]:
             "the run goes on with other steps than it was begun with: another loss, optimizer, "
             "learning rate, augmentation or model"
         ]
-    if checkpoint.notes["data"] != basis["data"]:
-        changes.append("the run goes on with other training data than it was begun with")
+    for name, what in (
+        ("data", "training data"),
+        ("class_weight", "class weights"),
+        ("validation", "validation data"),
+    ):
+        if checkpoint.notes[name] != basis[name]:
+            changes.append(f"the run goes on with other {what} than it was begun with")
     return changes
 
 
@@ -237,5 +257,6 @@ def _hash_of_program(program: Any) -> str:
     text = re.sub(r" at 0x[0-9a-f]+", "", str(program))
     found = hashlib.sha256(text.encode())
     for const in program.consts:
-        found.update(np.asarray(const).tobytes())
+        is_key = jax.dtypes.issubdtype(const.dtype, jax.dtypes.prng_key)
+        found.update(np.asarray(jax.random.key_data(const) if is_key else const).tobytes())
     return found.hexdigest()

@@ -12,7 +12,7 @@ from jax import random
 from ..core import Layer, Network, trees, visits
 from .history import History
 from .state import TrainState, only
-from .stepping import Augment, Loss, augmented, each, weighted_mean
+from .stepping import Augment, Loss, augmented, each, squared, weighted_mean
 
 SHOWN = 5  # examples that are named
 SMALLER = "A smaller learning rate or optax.clip_by_global_norm usually helps"
@@ -131,7 +131,7 @@ def diagnose(
     def place(path):
         return paths.index(_owner(path, paths))
 
-    if bad := _not_finite(grads):
+    if bad := _not_finite(jax.tree.map(lambda leaf: squared(jnp.asarray(leaf)), grads)):
         last = max(bad, key=place)
         return found(last, f"the gradient of {last}", SMALLER)
     if bad := _not_finite(state):

@@ -75,9 +75,12 @@ class StepByStep:
         batch = next(self._arrivals, None)
         if batch is not None:
             self._take(batch)
-        for values in self._values[len(self.finite) : None if batch is None else -1]:
-            self.finite.append(bool(values["finite"]))
+        self._look_at(self._values[: None if batch is None else -1])
         return int(batch is not None)
+
+    def settle(self) -> None:
+        """Waits for the last step, so that ``finite`` tells of all."""
+        self._look_at(self._values)
 
     def go_on(self, ts: TrainState, number: int) -> None:
         """Goes on from this state after step ``number``, which was not finite."""
@@ -94,6 +97,9 @@ class StepByStep:
     def close(self) -> None:
         """Ends the threads that read ahead."""
         self._source.close()
+
+    def _look_at(self, values: list[Any]) -> None:
+        self.finite += [bool(each["finite"]) for each in values[len(self.finite) :]]
 
     def _take(self, batch: dict[str, jax.Array]) -> None:
         self._batches.append(batch)

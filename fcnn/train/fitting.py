@@ -14,6 +14,7 @@ from ..core import Layer, Network, spec, trees
 from ..data import Dataset
 from ..data.streams import Stream
 from ..data.workers import check_workers
+from ..store import CheckpointError
 from .augmenting import checked_augment
 from .checkpointing import basis_of, go_with_checkpoints
 from .epochs import trainer, validator
@@ -118,7 +119,8 @@ def fit(
         checkpoint: A folder for the checkpoints of this run: one at the end of each epoch, written
             beside the next steps. Damaged ones are passed over, with a warning.
         keep: How many of them stay.
-        every: Steps after which there is one within an epoch, too.
+        every: Steps after which there is one within an epoch, too. One is written at a time: the
+            next waits for it.
         on_save_error: What becomes of a run whose checkpoint cannot be written: "raise", or "warn"
             and go on.
         non_finite: What is done about a step in which something is NaN or infinite, from which
@@ -142,6 +144,7 @@ def fit(
             run has begun it has the ``network`` and the ``history``.
     """
     check_counts(epochs=epochs, batch_size=batch_size, patience=patience, keep=keep, every=every)
+    folder = _folder(checkpoint, every, non_finite)
     check_choice("on_save_error", on_save_error, "raise", "warn")
     check_choice("non_finite", non_finite, "raise", "skip", "rollback")
     if workers is not None:
@@ -176,44 +179,60 @@ def fit(
     shown.say(f"{_introduction(ts, trainable, task)}; seed {seed}")
 
     signals = [signal.SIGINT] if checkpoint is None else [signal.SIGINT, signal.SIGTERM]
+    shapes = spec(ts)
     with listening(*signals) as asked:
-        look = None
-        if task.held_out is not None:
-            values = (ts.params, ts.state)
-            look = validator(task, values, batch_size, workers, watch=asked.check)
-        run = Run(
-            task=task,
-            lesson=lesson,
-            ts=ts,
-            at=Position(),
-            history=History(monitor=task.monitor, mode=task.mode),
-            begin=trainer(step, ts, task, batch_size, seed, workers, held=non_finite != "skip"),
-            look=look,
-            epochs=epochs,
-            batch_size=batch_size,
-            patience=patience,
-            callbacks=callbacks,
-            non_finite=non_finite,
-            every=every,
-            shown=shown,
-            asked=asked,
-        )
-        shapes = spec(ts)
         try:
-            if checkpoint is None:
+            look = None
+            if task.held_out is not None:
+                values = (ts.params, ts.state)
+                look = validator(task, values, batch_size, workers, watch=asked.check)
+            run = Run(
+                task=task,
+                lesson=lesson,
+                ts=ts,
+                at=Position(),
+                history=History(monitor=task.monitor, mode=task.mode),
+                begin=trainer(step, ts, task, batch_size, seed, workers, held=non_finite != "skip"),
+                look=look,
+                epochs=epochs,
+                batch_size=batch_size,
+                patience=patience,
+                callbacks=callbacks,
+                non_finite=non_finite,
+                every=every,
+                shown=shown,
+                asked=asked,
+            )
+            if folder is None:
                 run.go()
             else:
                 basis = basis_of(task, step, ts, batch_size, seed)
-                go_with_checkpoints(run, Path(checkpoint), basis, keep=keep, on_error=on_save_error)
+                go_with_checkpoints(run, folder, basis, keep=keep, on_error=on_save_error)
         except jax.errors.JaxRuntimeError as error:
             if is_out_of_memory(error):
                 raise out_of_memory(step, shapes, task, batch_size) from error
+            raise
+        except CheckpointError as error:
+            asked.end_if_told(error)
             raise
     asked.pass_on()
     history = run.history
     history.last = task.network(run.ts.params, run.ts.state)
     best = patience is not None and history.best is not None and not history.interrupted
     return (history.best if best else history.last), history
+
+
+def _folder(
+    checkpoint: str | os.PathLike | None, every: int | None, non_finite: str
+) -> Path | None:
+    """Where the checkpoints go, if there are to be any."""
+    if checkpoint is None:
+        if every is not None and non_finite != "rollback":
+            raise ValueError(f"every={every} is of checkpoints: name their folder, checkpoint=DIR")
+        return None
+    if not isinstance(checkpoint, str | os.PathLike) or not os.fspath(checkpoint):
+        raise TypeError(f"checkpoint must be the name of a folder, got {checkpoint!r:.80}")
+    return Path(checkpoint)
 
 
 def _optimizer(

@@ -39,7 +39,7 @@ class History:
     interrupted: bool = False
 
     def record(self, row: dict[str, float], network: Callable[[], Network]) -> bool:
-        """Adds the row of an epoch, and keeps the network if it is the best so far.
+        """Adds the row of an epoch, and keeps the network if it is the best so far: NaN never is.
 
         Raises:
             KeyError: there is no column called ``monitor``.
@@ -49,7 +49,7 @@ class History:
         value = row[self.monitor]
         best = None if self.best_epoch is None else self.rows[self.best_epoch - 1][self.monitor]
         sign = -1 if self.mode == "min" else 1
-        better = best is None or sign * value > sign * best
+        better = value == value and (best is None or sign * value > sign * best)
         if better:
             self.best_epoch, self.best = row["epoch"], network()
         return better

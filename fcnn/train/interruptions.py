@@ -46,6 +46,18 @@ class Asked:
             raise SystemExit(128 + self.by)
         signal.raise_signal(self.by)
 
+    def end_if_told(self, error: Exception) -> None:
+        """Ends the process if SIGTERM has told it to, whatever went wrong meanwhile.
+
+        Raises:
+            SystemExit: it has, and nobody handles it otherwise.
+        """
+        if self.by == signal.SIGTERM:
+            try:
+                self.pass_on()
+            except SystemExit as ending:
+                raise ending from error
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.by = number
         for each, handler in self._former.items():  # a second signal does what it always does

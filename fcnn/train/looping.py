@@ -87,6 +87,9 @@ class Pass:
         """Of each step whether it was finite, for steps that say so."""
         return self._seen.get("finite", np.ones(0, bool))
 
+    def settle(self) -> None:
+        """All that is done is known."""
+
     def go_on(self, carry: Any, number: int) -> None:
         """Goes on from this carry after step ``number``, with which the last call ended."""
         self.carry = carry

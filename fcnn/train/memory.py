@@ -35,15 +35,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def out_of_memory(step: Step, ts: Any, task: Task, batch_size: int) -> OutOfMemoryError:
     """The error that says what a step needs, by shapes alone; it compiles a few smaller steps."""
-    batch, room = _batch(task), available()
-    two, four = (_needed(step, ts, batch, size) for size in (2, 4))  # one alone is often simpler
+    room = available()
+    two, four = (_needed(step, ts, task, size) for size in (2, 4))  # one alone is often simpler
     each = max((four - two) // 2, 1)
     kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ts))
     params = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ts.params))
     needed = kept + two + (batch_size - 2) * each
     fits = min(max((room - kept - two) // each + 2, 1), batch_size - 1)
     fits = 2 ** (fits.bit_length() - 1) if fits > 2 else fits  # sizes that devices like
-    while fits > 0 and kept + _needed(step, ts, batch, fits) > room:
+    while fits > 0 and kept + _needed(step, ts, task, fits) > room:
         fits //= 2
     text = (
         f"a step with batch_size={batch_size} needs about {_shown(needed)}: parameters "
@@ -66,6 +66,12 @@ def available() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def shapes_of(task: Task, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and dtypes of a batch of so many examples, as a step gets it."""
+    like = spec(_batch(task))
+    return {n: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype) for n, x in like.items()}
+
+
 def _batch(task: Task) -> dict[str, np.ndarray]:
     """Some examples as a step gets them."""
     data = task.train
@@ -77,11 +83,9 @@ def _batch(task: Task) -> dict[str, np.ndarray]:
     return {**columns, **data.first, "y": y}  # and the source, which may be used up, is left
 
 
-def _needed(step: Step, ts: TrainState, batch: dict[str, np.ndarray], size: int) -> int:
+def _needed(step: Step, ts: TrainState, task: Task, size: int) -> int:
     """Bytes that a step of this size takes beside its arguments, as the compiler plans it."""
-    like = spec(batch)
-    shapes = {n: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype) for n, x in like.items()}
-    plan = step.lower(spec(ts), shapes).compile().memory_analysis()
+    plan = step.lower(spec(ts), shapes_of(task, size)).compile().memory_analysis()
     return plan.temp_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
 
 

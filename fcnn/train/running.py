@@ -48,7 +48,9 @@ class Position:
         epoch: Epochs that ended.
         step: Steps taken in all of them and since.
         found: What the steps of the epoch under way found, [steps] each.
-        bad: Steps that were left out in a row, or times that the run went back since its anchor.
+        bad: Steps that were left out in a row, or times that the run went back without a finite
+            step between two anchors.
+        fine: Whether there was a finite step since the last anchor.
         seconds: How long the epoch under way has taken.
         waited: How many of these its steps waited for data.
         examples: How many examples have come in it, where that is not known before.
@@ -58,6 +60,7 @@ class Position:
     step: int = 0
     found: Found = field(default_factory=dict)
     bad: int = 0
+    fine: bool = False
     seconds: float = 0.0
     waited: float = 0.0
     examples: int = 0
@@ -130,7 +133,7 @@ class Run:
         with self.shown.epoch(self.at.epoch + 1, done=_length(self.at.found)) as bar:
             self._steps(bar)
         row = {"epoch": self.at.epoch + 1, **means(self.at.found)}
-        if self.non_finite != "raise":
+        if self.non_finite != "raise" or "skipped" in (self.history.rows or [{}])[-1]:
             row["skipped"] = int(np.sum(~self.at.found["finite"]))
         if self.look is not None:
             seen = means(self.look(self.ts.params, self.ts.state))
@@ -153,31 +156,38 @@ class Run:
             self.at.waited = before.waited + under_way.waited
             self.at.examples = before.examples + under_way.examples
 
+        def look() -> None:
+            nonlocal looked_at
+            while looked_at < len(under_way.finite):
+                if under_way.finite[looked_at]:
+                    self.at.fine = True
+                    self.at.bad = 0 if self.non_finite == "skip" else self.at.bad
+                else:
+                    self._not_finite(under_way, looked_at)
+                looked_at += 1
+
         try:
-            going = True
-            while going:
+            ended = False
+            while not ended:
                 self.asked.check()
                 taken = under_way.advance(self._room())
                 self.at.step += taken
-                going = taken > 0
-                for number in range(looked_at, len(under_way.finite)):
-                    looked_at = number + 1
-                    if not under_way.finite[number]:
-                        self._not_finite(under_way, number)
-                        going = True
-                        break
-                    if self.non_finite == "skip":
-                        self.at.bad = 0
+                due = taken and self.every and self.at.step % self.every == 0
+                if due or not taken:  # nothing is saved or ended that has not been looked at
+                    under_way.settle()
+                look()
+                ended = not taken and len(under_way.finite) == under_way.done
                 if taken:
                     bar.waited = before.waited + under_way.waited
                     bar.step(under_way.latest, self.batch_size, taken)
-                ended = under_way.done == self.shown.steps  # there is a checkpoint then anyway
-                if taken and self.every and self.at.step % self.every == 0 and not ended:
+                if due and under_way.done != self.shown.steps:  # else there is one at once anyway
                     keep_up()
                     self._set_anchor()
                     self._save()
             keep_up()
         except Interrupted:
+            under_way.settle()
+            look()
             keep_up()
             raise
         finally:
@@ -195,10 +205,10 @@ class Run:
         if any(wishes):
             self.history.stopped = f"stopped by a callback after epoch {row['epoch']}"
         elif self.patience is not None and not better:
-            best = self.history.best_epoch
+            best = self.history.best_epoch or 0
             if row["epoch"] - best >= self.patience:
                 self.history.stopped = f"stopped: no better {self.task.monitor} since epoch {best}"
-        self.at = Position(self.at.epoch + 1, self.at.step, bad=self.at.bad)
+        self.at = Position(self.at.epoch + 1, self.at.step, bad=self.at.bad, fine=self.at.fine)
         self._set_anchor()
         self._save()
 
@@ -208,7 +218,8 @@ class Run:
 
     def _set_anchor(self) -> None:
         if self.non_finite == "rollback":
-            self.anchor, self.at.bad = copied(self.ts), 0
+            self.anchor = copied(self.ts)
+            self.at.bad, self.at.fine = 0 if self.at.fine else self.at.bad, False
 
     def _not_finite(self, under_way: Any, number: int) -> None:
         """What is to be done about a step of the epoch; what comes after it has done nothing."""
@@ -237,12 +248,12 @@ def copied(tree: Any) -> Any:
 
 def means(found: Found) -> dict[str, float]:
     """The weighted means of what steps or examples gave, the loss first; without the steps that
-    were not finite.
+    were not finite, and NaN if none was.
     """
     fine = found.get("finite", np.ones(_length(found), bool))
     weight = found["weight"][fine].astype(np.float64)
     names = sorted(found.keys() - {"weight", "finite"}, key=lambda name: (name != "loss", name))
-    total = weight.sum() or 1.0
+    total = weight.sum() or (1.0 if fine.any() else np.nan)
     columns = {name: found[name][fine].astype(np.float64) for name in names}
     return {name: float(np.dot(column, weight) / total) for name, column in columns.items()}
 

@@ -40,8 +40,8 @@ def make_step(
     (zero for the filling of a last batch). The loss is the weighted mean, so a weight of two equals
     an example that is there twice.
 
-    An update with a non-finite loss, gradient, parameter or statistic is not made: everything that
-    learns keeps its value and ``metrics["finite"]`` is false.
+    An update with a non-finite loss, gradient (or square of one), parameter or statistic is not
+    made: everything that learns keeps its value and ``metrics["finite"]`` is false.
 
     Example:
         >>> import jax, optax, fcnn
@@ -101,7 +101,8 @@ def make_step(
         params, state = keep(trainable, ts.params, params), keep(trainable, ts.state, state)
 
         new = (params, state, opt_state)
-        finite = all_finite((total, grads, params, state)) & batch.get("going", True)
+        squares = jax.tree.map(squared, grads)  # which optimizers sum up
+        finite = all_finite((total, squares, params, state)) & batch.get("going", True)
         values["finite"] = finite
         old = (ts.params, ts.state, ts.opt_state)
         # One branch for all, where a `where` for each leaf would be a kernel to compile.
@@ -159,6 +160,11 @@ def keep(trainable: str, old: Any, new: Any) -> Any:
     return jax.tree.map(
         lambda train, n, o: n if train else o, trees.matching(trainable)(old), new, old
     )
+
+
+def squared(gradient: jax.Array) -> jax.Array:
+    """The square, unless it is a number of 16 bits, whose squares are kept in wider ones."""
+    return gradient if gradient.dtype.itemsize < 4 else gradient * gradient
 
 
 def all_finite(tree: Any) -> jax.Array:

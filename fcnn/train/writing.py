@@ -25,6 +25,7 @@ class Writer:
         self._folder, self._keep, self._on_error = folder, keep, on_error
         self._thread: threading.Thread | None = None
         self._failed: CheckpointError | None = None
+        self._left = False
 
     def write(self, step: int, values: dict[str, Any], notes: dict[str, Any]) -> None:
         """Begins to write; what is on the device is copied there first, so that it can be given
@@ -57,10 +58,15 @@ class Writer:
         if failed is not None:
             warnings.warn(f"the run goes on, although {failed}", stacklevel=2)
 
+    def leave(self) -> None:
+        """Deletes nothing any more: the folder may soon be that of another."""
+        self._left = True
+
     def _write(self, step: int, values: dict[str, Any], notes: dict[str, Any]) -> None:
         try:
             write_checkpoint(self._folder, step, values, notes)
-            collect(self._folder, self._keep, upto=step)
+            if not self._left:
+                collect(self._folder, self._keep, upto=step)
         except CheckpointError as error:
             self._failed = error
         except Exception as error:

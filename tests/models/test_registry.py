@@ -9,7 +9,8 @@ import fcnn
 from fcnn import models
 
 VECTORS, ONE_IMAGE, VIDEO = ((1, 8), (8, 8, 3), (1, 2, 8, 8, 3))
-IMAGE_MODELS = [name for name in models.names() if name != "mlp"]
+OTHERS = ("mlp", "sentence_cnn", "audio_cnn")
+IMAGE_MODELS = [name for name in models.names() if name not in OTHERS]
 
 
 def text(shape):

@@ -199,14 +199,21 @@ def test_the_newest_stay_when_old_ones_are_collected(tmp_path):
         collect(tmp_path, 0, 8)
 
 
+def test_what_looks_like_a_leftover_of_others_stays(tmp_path):
+    for name in (".tmp-thesis", ".trash-1", ".tmp-12-xyz"):
+        (tmp_path / name).mkdir()
+    sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_leftovers_are_swept_and_nothing_else(tmp_path):
     path = put(tmp_path / "run", 1)
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").touch()
-    shutil.copytree(path, tmp_path / "run" / ".tmp-1-a" / "deep")
-    shutil.copytree(path, tmp_path / "run" / ".trash-1-b")
-    (tmp_path / "run" / ".tmp-2-c").touch()
-    (tmp_path / "run" / ".tmp-3-d").symlink_to(tmp_path / "precious")
+    shutil.copytree(path, tmp_path / "run" / ".tmp-1-0123456789abcdef" / "deep")
+    shutil.copytree(path, tmp_path / "run" / ".trash-1-0123456789abcdef")
+    (tmp_path / "run" / ".tmp-2-0123456789abcdef").touch()
+    (tmp_path / "run" / ".tmp-3-0123456789abcdef").symlink_to(tmp_path / "precious")
     for name in (".lock", "network.fcnn", ".hidden"):
         (tmp_path / "run" / name).touch()
     sweep(tmp_path / "run")

@@ -55,8 +55,8 @@ def saved(folder):
 
 def leftovers(folder):
     older(folder)
-    os.rename(put(folder, 4), folder / ".tmp-1-a")
-    os.rename(put(folder, 4), folder / ".trash-1-b")
+    os.rename(put(folder, 4), folder / ".tmp-1-0123456789abcdef")
+    os.rename(put(folder, 4), folder / ".trash-1-0123456789abcdef")
 
 
 def newest_is(*accepted):

@@ -136,14 +136,63 @@ def test_another_run_is_refused_with_all_that_differs(whole, tmp_path):
     [
         ({"augment": None}, "other steps than it was begun with"),
         ({"loss": "focal"}, "other steps than it was begun with"),
-        ({"metrics": ["cross_entropy"]}, "other steps"),
+        ({"class_weight": {"top": 9.0}}, "other class weights than it was begun with"),
+        ({"validation": bands(21, seed=5)}, "other validation data than it was begun with"),
     ],
-    ids=["augment", "loss", "metrics"],
+    ids=["augment", "loss", "class_weight", "validation"],
 )
 def test_a_change_of_what_is_computed_is_said(changed, words, whole, tmp_path):
     data, folder, _ = whole
     with pytest.warns(UserWarning, match=words):
         run(data, only(5, folder, tmp_path), **changed)
+
+
+@pytest.mark.parametrize("step", [5, 7])
+def test_other_columns_and_fewer_epochs_are_refused(whole, step, tmp_path):
+    data, folder, _ = whole
+    place = only(step, folder, tmp_path)
+    with pytest.raises(CheckpointError, match=r"reported are .*accuracy.* there, and .* here"):
+        run(data, place, metrics=["cross_entropy"])
+    with pytest.raises(CheckpointError, match="3 epochs ended there; here are 2"):
+        run(data, only(STEPS, folder, tmp_path / "whole"), epochs=2)
+
+
+def test_a_stream_says_that_its_steps_have_changed(tmp_path):
+    data = bands(24)
+
+    def batches():
+        for start in range(0, 24, 8):
+            yield data.x[start : start + 8], data.y[start : start + 8]
+
+    options = {"checkpoint": tmp_path, "progress": False}
+    fcnn.fit(small(), fcnn.data.stream(batches), optimizer=optax.sgd(0.1), epochs=1, **options)
+    with pytest.warns(UserWarning, match="other steps"):
+        fcnn.fit(small(), fcnn.data.stream(batches), optimizer=optax.sgd(0.2), epochs=2, **options)
+
+
+def test_a_key_in_a_closure_is_a_constant_like_others(tmp_path):
+    key = jax.random.key(5)
+
+    def shifted(_, image):
+        return image + jax.random.normal(key, image.shape)
+
+    run(bands(37), tmp_path, augment=shifted, epochs=1)
+    assert checkpoint_steps(tmp_path) == [5]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"checkpoint": True}, "checkpoint must be the name of a folder, got True"),
+        ({"checkpoint": ""}, "checkpoint must be the name of a folder, got ''"),
+        ({"every": 5}, "every=5 is of checkpoints: name their folder"),
+        ({"keep": 0}, "keep must be a positive integer"),
+        ({"non_finite": "ignore"}, "non_finite must be 'raise' or 'skip' or 'rollback'"),
+    ],
+)
+def test_impossible_options_are_refused(options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        fcnn.fit(small(), bands(12), **options)
 
 
 def test_another_rate_and_other_data_are_said(whole, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 import fcnn
 from fcnn import Layer, batch_norm, conv, dense, flatten, relu, serial
 from fcnn.store.checkpoints import newest_checkpoint
-from fcnn.train import NonFiniteError
+from fcnn.train import NonFiniteError, looping
+from fcnn.train.interruptions import Asked, Interrupted
 
 from .parts import assert_equal, bands
 from .test_looping import wrapped
@@ -161,9 +162,64 @@ def test_it_ends_when_nothing_helps(policy, kind):
         fcnn.fit(MODEL, KINDS[kind](broken(range(160), 160)), non_finite=policy, **OPTIONS)
 
 
-def test_no_checkpoint_holds_what_is_not_finite(tmp_path):
-    with pytest.raises(NonFiniteError) as caught:
-        fcnn.fit(MODEL, broken([4]), checkpoint=tmp_path, every=1, **OPTIONS)
-    newest, _ = newest_checkpoint(tmp_path)
-    assert newest.step == place(4)
-    assert_equal(newest.values["params"], caught.value.network.params)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_checkpoint_stands_behind_what_is_not_finite(kind, tmp_path):
+    for _ in range(2):  # the same call again ends in the same way
+        with pytest.raises(NonFiniteError) as caught:
+            fcnn.fit(MODEL, KINDS[kind](broken([4])), checkpoint=tmp_path, every=1, **OPTIONS)
+        newest, _ = newest_checkpoint(tmp_path)
+        assert newest.step == place(4)
+        assert_equal(newest.values["params"], caught.value.network.params)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_bad_steps_are_left_out_alike_whenever_the_run_is_interrupted(
+    policy, kind, tmp_path, monkeypatch
+):
+    data = KINDS[kind](broken([4, 30]))
+    options = {**OPTIONS, "non_finite": policy, "every": 2}
+    whole, past = fcnn.fit(MODEL, data, checkpoint=tmp_path / "whole", **options)
+    looks, draws, history = 0, np.random.default_rng(1), None
+
+    def check(asked):
+        nonlocal looks
+        looks -= 1
+        if looks == 0:
+            raise Interrupted
+
+    monkeypatch.setattr(looping, "SECONDS", 0)
+    monkeypatch.setattr(Asked, "check", check)
+    while history is None or history.interrupted:
+        looks = draws.integers(2, 6)
+        network, history = fcnn.fit(MODEL, data, checkpoint=tmp_path / "parts", **options)
+    assert_equal((network.params, network.state), (whole.params, whole.state))
+    assert history["skipped"] == past["skipped"]
+    assert history["loss"] == past["loss"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("every", [None, 5])
+def test_a_run_on_nothing_but_bad_examples_ends(every, kind, tmp_path):
+    options = OPTIONS | {"epochs": 12, "non_finite": "rollback", "every": every}
+    with pytest.raises(NonFiniteError, match="epoch 3, step 1"):
+        fcnn.fit(MODEL, KINDS[kind](broken(range(40))), checkpoint=tmp_path, **options)
+
+
+def test_a_gradient_whose_square_overflows_never_reaches_the_optimizer():
+    model = serial(flatten, dense(3))
+    with pytest.raises(NonFiniteError, match="the gradient of dense1/"):
+        fcnn.fit(model, bands(40), loss=steep, metrics=[], **OPTIONS)
+
+
+def steep(outputs, y):
+    return 1e25 * fcnn.losses.cross_entropy(outputs, y)
+
+
+def test_going_on_with_a_milder_policy_keeps_the_history_whole(tmp_path):
+    data = broken([33])
+    with pytest.raises(NonFiniteError):
+        fcnn.fit(MODEL, data, checkpoint=tmp_path, every=1, **OPTIONS)
+    _, history = fcnn.fit(MODEL, data, checkpoint=tmp_path, non_finite="skip", **OPTIONS)
+    assert history["skipped"] == [1, 1, 1]
+    history.write_csv(tmp_path / "history.csv")

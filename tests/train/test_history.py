@@ -22,6 +22,13 @@ def recorded(monitor, column, values, mode="min"):
     return history
 
 
+def test_nan_is_never_the_best():
+    history = History(monitor="loss")
+    for epoch, loss in enumerate([float("nan"), 1.0, float("nan"), 0.5], start=1):
+        history.record({"epoch": epoch, "loss": loss}, lambda epoch=epoch: epoch)
+    assert (history.best_epoch, history.best) == (4, 4)
+
+
 def test_the_best_epoch_is_the_lowest_loss_and_the_first_of_equals():
     history = recorded("validation_loss", "validation_loss", [3.0, 1.0, 2.0, 1.0])
     assert (history.best_epoch, history.best) == (2, 2)
