@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from .protocol import Layer, as_layer, kind, named_after
 from .recipes import function, layer
 from .scoping import here
-from .shapes import spec
+from .shapes import giving, out_spec, spec
 from .wiring import wire
 
 LayerLike = Layer | Callable[[Any], Any]
@@ -117,7 +117,7 @@ def lazy(make: Callable[[Any], LayerLike]) -> Layer:
     def apply(params, state, x, *, train=False, key=None):
         return as_layer(make(spec(x))).apply(params, state, x, train=train, key=key)
 
-    return Layer(init, apply)
+    return giving(init, apply, lambda x: out_spec(as_layer(make(spec(x))), x))
 
 
 def _named(layers: tuple[LayerLike, ...], named: dict[str, LayerLike]) -> dict[str, LayerLike]:

@@ -1,7 +1,8 @@
 """Shape inference: run the layer on shapes."""
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -46,4 +47,21 @@ def _out_spec(layer, treedef, leaves, settings):
         return layer.apply(params, state, x)[0]
 
     with observers():
+        own = getattr(layer.apply, "gives", None)
+        if x == made_for and own and own[:2] == (layer.init, layer.apply):
+            return own.shapes(x)
         return jax.eval_shape(run, random.key(0), x)
+
+
+class _Gives(NamedTuple):
+    init: Any
+    apply: Any
+    shapes: Callable[[Any], Any]
+
+
+def giving(init: Any, apply: Any, shapes: Callable[[Any], Any]) -> Layer:
+    """The layer of a pair of functions that knows what it gives without drawing its values:
+    ``shapes(x)``. That is known of this pair alone, not of a layer that shares one of the two.
+    """
+    apply.gives = _Gives(init, apply, shapes)
+    return Layer(init, apply)

@@ -1,5 +1,6 @@
 """Gates: factors for channels, computed from the input or learned."""
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -44,13 +45,15 @@ def squeeze_excite(
         factors = gate(f.expand(activation(f.reduce(means))))
         return x * factors.reshape(x.shape[0], *[1] * (x.ndim - 2), x.shape[-1])
 
+    @functools.cache  # one layer for all inputs of this width: what is known of its shapes stays
+    def of(c):
+        reduce = dense(features or max(1, int(c / ratio)))
+        return wire(squeeze_excite, reduce=reduce, expand=dense(c))
+
     def make(x):
         if x.ndim < 3:
             raise ValueError(f"{here('squeeze_excite')} needs input [n, ..., c], got {x.shape}")
-        c = x.shape[-1]
-        return wire(
-            squeeze_excite, reduce=dense(features or max(1, int(c / ratio))), expand=dense(c)
-        )
+        return of(x.shape[-1])
 
     return lazy(make)
 

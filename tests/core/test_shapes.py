@@ -1,9 +1,11 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fcnn.core import out_spec, repeat, serial, spec
+from fcnn.core import Layer, out_spec, repeat, serial, spec
 
 from .parts import linear, noise
 
@@ -60,3 +62,21 @@ def test_out_spec_can_ask_for_parameters_made_for_another_input():
     assert out_spec(linear(4), batch, made_for=x).shape == (7, 4)
     with pytest.raises(TypeError, match="dot_general"):
         out_spec(linear(4), wide, made_for=x)
+
+
+def test_a_layer_that_shares_a_function_of_another_gives_what_it_gives_itself():
+    body = serial(linear(3), linear(4))
+    x = jnp.ones((5, 2))
+
+    def narrow(params, state, x, **options):
+        y, state = body.apply(params, state, x, **options)
+        return y[:, :2], state
+
+    @functools.wraps(body.apply)
+    def twice(params, state, x, **options):
+        y, state = body.apply(params, state, x, **options)
+        return jnp.concatenate([y, y], -1), state
+
+    assert out_spec(body, x).shape == (5, 4)
+    assert out_spec(Layer(body.init, narrow), x).shape == (5, 2)
+    assert out_spec(Layer(body.init, twice), x).shape == (5, 8)
