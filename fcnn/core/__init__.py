@@ -7,6 +7,7 @@ from .combinators import lazy as lazy
 from .combinators import parallel as parallel
 from .combinators import residual as residual
 from .combinators import serial as serial
+from .freezing import partly_frozen as partly_frozen
 from .network import Network as Network
 from .protocol import Key as Key
 from .protocol import Layer as Layer

@@ -230,8 +230,8 @@ def _code_name(name: str) -> str:
     """The name by which code after ``from fcnn import *`` calls it."""
     fn = _CONSTRUCTORS.get(name) or _FUNCTIONS.get(name)
     module = (getattr(fn, "__module__", None) or "").split(".")
-    if module[:2] == ["fcnn", "models"]:
-        return f"models.{name}"
+    if module[:2] in (["fcnn", "models"], ["fcnn", "study"]):
+        return f"{module[1]}.{name}"
     if module[-1] == "initializers":
         return f"initializers.{name}"
     return name.rpartition(":")[2]

@@ -73,8 +73,9 @@ def remat(body: LayerLike) -> Layer:
 def frozen(body: LayerLike) -> Layer:
     """The same layer, without gradient and always in evaluation mode.
 
-    Its parameters stay where they are, so an optimizer with weight decay still shrinks them: to
-    freeze by path while training, use ``fit(trainable=...)``, which leaves them bit for bit alone.
+    Its parameters stay where they are, bit for bit: ``fit`` and ``make_step`` keep weight decay
+    from them, too, unless it is within ``repeat`` or ``remat``. To freeze by path while training,
+    use ``fit(trainable=...)``.
     """
     body = as_layer(body)
 
@@ -122,6 +123,8 @@ def up_to(body: LayerLike, path: str) -> Layer:
     def apply(params, state, x, *, train=False, key=None):
         run = capture(body.apply)
         (_, new_state), outputs = run(params, state, x, train=train, key=key)
+        inside = len(here("")) + 1 if here("") else 0  # paths begin at the outermost layer
+        outputs = {name[inside:]: y for name, y in outputs.items()}
         if path not in outputs:
             raise ValueError(f"no output is called {path!r}; there are {', '.join(outputs)}")
         return outputs[path], new_state

@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .freezing import Frozen
 from .protocol import Layer, as_layer, named_after
 from .scoping import child_key, child_scope, here, observed, trace_level
-from .shapes import out_spec, spec
+from .shapes import giving, out_spec, spec
 
 
 def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) -> Layer:
@@ -50,7 +51,8 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
     def run(visit, x):
         return forward(_Children(**{name: partial(visit, name) for name in layers}), x)
 
-    def init(key, x):
+    def traced(x):
+        """The output for ``x``, as shapes, and what each child receives."""
         received: dict[str, Any] = {}
 
         def visit(name, x):
@@ -59,10 +61,13 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
                 y = out_spec(layers[name], x, made_for=first)
             return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), y)
 
-        jax.eval_shape(partial(run, visit), spec(x))
+        y = jax.eval_shape(partial(run, visit), spec(x))
         if idle := [name for name in layers if name not in received]:
             raise ValueError(f"{forward.__qualname__} never calls {', '.join(idle)}")
+        return y, received
 
+    def init(key, x):
+        _, received = traced(x)
         params, state = {}, {}
         for name, child_x in received.items():
             with child_scope(name, layers[name], child_x):
@@ -76,8 +81,10 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
         def visit(name, x):
             own_params, own_state = params.get(name, {}), new_state.get(name, {})
             own_key = child_key(key, name, times[name])
+            frozen = isinstance(own_params, Frozen) or isinstance(own_state, Frozen)
+            mode = False if frozen else train  # which may be traced
             with child_scope(name, layers[name], x):
-                y, after = layers[name].apply(own_params, own_state, x, train=train, key=own_key)
+                y, after = layers[name].apply(own_params, own_state, x, train=mode, key=own_key)
                 if trace_level() != level and not _same_leaves(after, own_state):
                     raise ValueError(
                         f"{here()} updates its state: call it from the forward function itself, "
@@ -91,7 +98,7 @@ def wire(forward: Callable[[Any, Any], Any], /, **children: Layer | Callable) ->
 
         return run(visit, x), new_state
 
-    return Layer(init, apply)
+    return giving(init, apply, lambda x: traced(x)[0])
 
 
 class _Children(SimpleNamespace):

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fcnn.core import cast, frozen, remat, repeat, serial, trees
+from fcnn.core import cast, frozen, remat, repeat, serial, trees, up_to
 
 from .parts import counter, linear, noise
 
@@ -102,3 +102,17 @@ def test_a_count_may_be_an_integer_of_numpy():
     layer = repeat(linear(3), n=np.int64(2))
     assert layer.init(KEY, X)[0]["kernel"].shape == (2, 3, 3)
     assert repr(layer) == "repeat(linear(3), n=2)"
+
+
+def test_up_to_counts_paths_from_its_own_layer_wherever_it_stands():
+    body = serial(linear(3), jnp.tanh, linear(2))
+    cut = up_to(body, "tanh1")
+    params, state = body.init(KEY, X)
+    expected, _ = cut.apply(params, state, X)
+    for outer in (serial(inner=cut), serial(a=serial(b=cut), c=jnp.tanh)):
+        nested, _ = outer.init(KEY, X)
+        nested = jax.tree.unflatten(jax.tree.structure(nested), jax.tree.leaves(params))
+        y, _ = outer.apply(nested, state, X)
+        np.testing.assert_allclose(y, expected if "inner" in nested else jnp.tanh(expected))
+    with pytest.raises(ValueError, match="there are linear1, tanh1, linear2"):
+        serial(inner=up_to(body, "tanh2")).init(KEY, X)
