@@ -11,13 +11,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Network, describe, spec
+from ..core import Layer, Network, describe, spec
 
 
 def explained(
-    program: Callable[..., jax.Array], network: Network, x: np.ndarray, target: Any, batch_size: int
+    program: Callable[..., jax.Array],
+    network: Network,
+    x: np.ndarray,
+    target: Any,
+    batch_size: int,
+    *each: np.ndarray,
 ) -> np.ndarray:
     """The maps of all examples ``x``, which ``images`` has checked, as float32.
+
+    Args:
+        program: Takes, beside what the module's docstring names, its rows of ``each``.
+        each: More that belongs to the examples, ``[n, ...]``.
 
     Raises:
         TypeError: ``target`` is neither None nor integers.
@@ -31,11 +40,13 @@ def explained(
 
     def run(rows):
         chosen = None if target is None else target[rows]
-        return np.asarray(program(network.params, network.state, x[rows], chosen), np.float32)
+        parts = [part[rows] for part in each]
+        maps = program(network.params, network.state, x[rows], chosen, *parts)
+        return np.asarray(maps, np.float32)
 
     if not len(x):
-        like = np.zeros((1, *x.shape[1:]), x.dtype)
-        shape = jax.eval_shape(program, network.params, network.state, like, None).shape
+        like, *parts = (np.zeros((1, *part.shape[1:]), part.dtype) for part in (x, *each))
+        shape = jax.eval_shape(program, network.params, network.state, like, None, *parts).shape
         return np.zeros((0, *shape[1:]), np.float32)
     starts = np.arange(0, len(x), batch_size)
     rows = np.minimum(starts[:, None] + np.arange(batch_size), len(x) - 1)
@@ -61,6 +72,26 @@ def images(network: Network, x: Any) -> np.ndarray:
     return x
 
 
+def baselines(baseline: Any, x: np.ndarray) -> np.ndarray:
+    """Inputs that say nothing, a row for each example, with axes of 1 where values are the same.
+
+    Raises:
+        ValueError: ``baseline`` is not a number, one for each channel, one input, or one for each
+            example.
+    """
+    given = np.asarray(baseline, x.dtype)
+    try:
+        np.broadcast_to(given, x.shape)
+    except ValueError:
+        raise ValueError(
+            f"a baseline is a number, one for each of {x.shape[-1]} channels, one input "
+            f"{list(x.shape[1:])}, or one for each of {len(x)} examples, "
+            f"got shape {list(given.shape)}"
+        ) from None
+    given = given.reshape(*(1 for _ in range(x.ndim - given.ndim)), *given.shape)
+    return np.broadcast_to(given, (len(x), *given.shape[1:]))
+
+
 def outputs_for(network: Network, x: np.ndarray) -> jax.ShapeDtypeStruct:
     """Shape and dtype of the raw output for one example.
 
@@ -74,10 +105,34 @@ def outputs_for(network: Network, x: np.ndarray) -> jax.ShapeDtypeStruct:
     return outputs
 
 
+def chosen(outputs: jax.Array, target: jax.Array | None) -> jax.Array:
+    """The target of each example: by default the predicted class."""
+    return outputs.argmax(-1) if target is None else target
+
+
+def target_outputs(outputs: jax.Array, target: jax.Array | None) -> jax.Array:
+    """The raw output of each example's target: ``[n, classes] -> [n]``."""
+    return jnp.take_along_axis(outputs, chosen(outputs, target)[:, None], -1)[:, 0]
+
+
 def score(outputs: jax.Array, target: jax.Array | None) -> jax.Array:
-    """The sum over examples of the target's raw output; by default that of the predicted class."""
-    target = outputs.argmax(-1) if target is None else target
-    return jnp.take_along_axis(outputs, target[:, None], -1).sum()
+    """The sum over examples of the target's raw output; by default that of the predicted class.
+
+    An example's output depends on itself alone, so the gradient of the sum is each one's own.
+    """
+    return target_outputs(outputs, target).sum()
+
+
+def slopes(
+    layer: Layer, params: Any, state: Any, x: jax.Array, target: jax.Array | None
+) -> jax.Array:
+    """The gradient of each target's raw output by its input: ``[n, ..., c] -> [n, ..., c]``."""
+    return jax.grad(lambda x: score(layer.apply(params, state, x)[0], target))(x)
+
+
+def folded(maps: np.ndarray, channels: bool) -> np.ndarray:
+    """Signed maps ``[n, ..., c]`` as they are, or summed over channels, which keeps their total."""
+    return maps if channels else maps.sum(-1)
 
 
 def _checked(target: Any, n: int, outputs: int) -> np.ndarray:

@@ -6,7 +6,14 @@ from jax import random
 
 from fcnn.core import cast, serial, wire
 from fcnn.core.network import start_network
-from fcnn.explain import grad_cam
+from fcnn.explain import (
+    grad_cam,
+    grad_cam_plus_plus,
+    guided_backprop,
+    guided_grad_cam,
+    layer_cam,
+    score_cam,
+)
 from fcnn.layers.convolution import conv
 from fcnn.layers.linear import dense
 from fcnn.layers.normalization import batch_norm
@@ -23,29 +30,93 @@ def network():
     return start_network(MODEL, random.key(1), X, input=jax.ShapeDtypeStruct((8, 8, 1), "float32"))
 
 
-def by_hand(network, x, target):
-    """The formula of the paper on a network cut in two at the feature map."""
+def cut_in_two(network, x, target):
+    """The feature map of ``BODY``, and the gradient of the target's output by it."""
     features, _ = BODY.apply(network.params["body"], network.state.get("body", {}), x)
 
     def head(a):
         return HEAD.apply(network.params["head"], {}, a[None])[0][0]
 
-    jacobian = jax.vmap(jax.jacrev(head))(features)
-    features, jacobian = np.asarray(features), np.asarray(jacobian)
+    jacobian = np.asarray(jax.vmap(jax.jacrev(head))(features))
+    return np.asarray(features), jacobian[np.arange(len(x)), target]
+
+
+def grad_cam_by_hand(features, slope):
     maps = np.zeros(features.shape[:3])
-    for i in range(len(x)):
-        for channel in range(features.shape[-1]):
-            alpha = jacobian[i, target[i], :, :, channel].mean()
-            maps[i] += alpha * features[i, :, :, channel]
+    for i, channel in np.ndindex(len(features), features.shape[-1]):
+        maps[i] += slope[i, :, :, channel].mean() * features[i, :, :, channel]
     return np.maximum(maps, 0)
 
 
-def test_grad_cam_equals_the_formula_on_a_network_cut_in_two(network):
+def grad_cam_plus_plus_by_hand(features, slope):
+    maps = np.zeros(features.shape[:3])
+    for i, channel in np.ndindex(len(features), features.shape[-1]):
+        a, g = features[i, :, :, channel], slope[i, :, :, channel]
+        alpha = g**2 / (2 * g**2 + a.sum() * g**3)
+        maps[i] += (alpha * np.maximum(g, 0)).sum() * a
+    return np.maximum(maps, 0)
+
+
+def layer_cam_by_hand(features, slope):
+    return np.maximum((np.maximum(slope, 0) * features).sum(-1), 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "by_hand"),
+    [
+        (grad_cam, grad_cam_by_hand),
+        (grad_cam_plus_plus, grad_cam_plus_plus_by_hand),
+        (layer_cam, layer_cam_by_hand),
+    ],
+)
+def test_maps_equal_the_formula_on_a_network_cut_in_two(network, method, by_hand):
     target = np.array([0, 1, 2, 1, 0])
-    maps = grad_cam(network, X, target, path="body", resize=False, batch_size=2)
+    maps = method(network, X, target, path="body", resize=False, batch_size=2)
     assert maps.dtype == np.float32
     assert (maps > 0).any()
-    np.testing.assert_allclose(maps, by_hand(network, X, target), rtol=1e-4, atol=1e-6)
+    truth = by_hand(*cut_in_two(network, X, target))
+    np.testing.assert_allclose(maps, truth, rtol=1e-4, atol=1e-6)
+
+
+def test_score_cam_equals_its_formula_channel_by_channel(network):
+    target = np.array([0, 1, 2, 1, 0])
+    features, _ = cut_in_two(network, X, target)
+    scores = np.zeros((6, 5))
+    for channel in range(6):
+        for i, x in enumerate(np.asarray(X)):
+            mask = np.asarray(jax.image.resize(features[i, :, :, channel], (8, 8), "linear"))
+            mask = (mask - mask.min()) / (mask.max() - mask.min())
+            scores[channel, i] = network((x * mask[..., None])[None])[0, target[i]]
+    weights = np.exp(scores) / np.exp(scores).sum(0)
+    truth = np.maximum(np.einsum("cn,nhwc->nhw", weights, features), 0)
+    maps = score_cam(network, X, target, path="body", resize=False, batch_size=2)
+    np.testing.assert_allclose(maps, truth, rtol=1e-4, atol=1e-6)
+    assert score_cam(network, X, target, path="body").shape == (5, 8, 8)
+
+
+def test_guided_grad_cam_is_the_product_of_both(network):
+    maps = guided_grad_cam(network, X, 2, path="body/conv2", channels=True)
+    details = guided_backprop(network, X, 2, channels=True)
+    truth = details * grad_cam(network, X, 2, path="body/conv2")[..., None]
+    np.testing.assert_allclose(maps, truth, atol=1e-6)
+    summed = guided_grad_cam(network, X, 2, path="body/conv2")
+    np.testing.assert_allclose(summed, truth.sum(-1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("method", "shape"),
+    [
+        (grad_cam, (9, 2)),
+        pytest.param(score_cam, (9, 2), marks=pytest.mark.slow),
+        pytest.param(grad_cam_plus_plus, (4, 6, 5, 2), marks=pytest.mark.slow),
+    ],
+)
+def test_signals_and_volumes_have_maps_of_their_own_rank(method, shape):
+    x = random.normal(random.key(0), (2, *shape))
+    network = start_network(serial(conv(3, 3, 2), jax.nn.relu, flatten, dense(2)), random.key(1), x)
+    maps = method(network, x)
+    assert maps.shape == (2, *shape[:-1])
+    assert np.isfinite(maps).all()
 
 
 def test_maps_are_resized_bilinearly_to_the_input(network):
@@ -68,6 +139,7 @@ def test_by_default_the_last_map_with_several_positions_is_explained():
     np.testing.assert_allclose(grad_cam(network, X), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_predicted_class_is_explained_by_default(network):
     predicted = np.asarray(network(X).argmax(-1))
     np.testing.assert_allclose(grad_cam(network, X), grad_cam(network, X, predicted), atol=1e-6)
@@ -120,6 +192,7 @@ def test_strict_promotion_of_dtypes_passes(network):
         assert grad_cam(network, X[:2], [0, 1], path="body/relu1").shape == (2, 8, 8)
 
 
+@pytest.mark.slow
 def test_maps_of_half_precision_are_float32():
     model = serial(cast("bfloat16"), conv(4), jax.nn.relu, flatten, dense(3))
     maps = grad_cam(start_network(model, random.key(0), X), X)

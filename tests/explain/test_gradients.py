@@ -6,7 +6,7 @@ from jax import random
 
 from fcnn.core import Network, cast, serial
 from fcnn.core.network import start_network
-from fcnn.explain import saliency
+from fcnn.explain import gradient_x_input, saliency, smooth_grad, var_grad
 from fcnn.layers.convolution import conv
 from fcnn.layers.linear import dense
 from fcnn.layers.normalization import batch_norm
@@ -44,6 +44,7 @@ def test_saliency_equals_finite_differences_in_float64():
     np.testing.assert_allclose(maps, truth, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_predicted_class_is_explained_by_default(network):
     predicted = np.asarray(network(X).argmax(-1))
     np.testing.assert_allclose(saliency(network, X), saliency(network, X, predicted), rtol=1e-5)
@@ -138,3 +139,86 @@ def test_a_batch_has_a_positive_size(network, size):
 def test_strict_promotion_of_dtypes_passes(network):
     with jax.numpy_dtype_promotion("strict"):
         assert saliency(network, X[:2], [0, 1]).shape == (2, 6, 6)
+
+
+def squares():
+    """Half the sum of squares of the pixels, and a sum of all: gradients ``x`` and 1."""
+
+    def outputs(x):
+        return jnp.stack([(x**2).sum((1, 2, 3)) / 2, x.sum((1, 2, 3))], -1)
+
+    return start_network(serial(outputs), random.key(0), X)
+
+
+def test_gradient_x_input_is_signed_and_summed_over_channels(network):
+    def outputs(x):
+        return network.layer.apply(network.params, network.state, x)[0]
+
+    targets = np.array([0, 2, 1, 0, 2])
+    jacobian = np.asarray(jax.jacrev(outputs)(X))  # [n, classes, n, h, w, c]
+    truth = np.stack([jacobian[i, t, i] * X[i] for i, t in enumerate(targets)])
+    maps = gradient_x_input(network, X, targets, channels=True)
+    np.testing.assert_allclose(maps, truth, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(gradient_x_input(network, X, targets), truth.sum(-1), atol=1e-5)
+
+
+def test_noise_moves_the_gradient_as_its_formula_says():
+    spread = 0.2 * (X.max((1, 2, 3), keepdims=True) - X.min((1, 2, 3), keepdims=True))
+    options = {"noise": 0.2, "samples": 400, "channels": True}
+    network = squares()
+    mean, squared = (smooth_grad(network, X, 0, squared=s, **options) for s in (False, True))
+    variance = var_grad(network, X, 0, **options)
+    np.testing.assert_allclose(mean, X, atol=5 * spread.max() / 20)  # five standard errors
+    np.testing.assert_allclose((variance / spread**2).mean(), 1, atol=0.02)
+    np.testing.assert_allclose(squared, mean**2 + variance, rtol=1e-4)
+    np.testing.assert_allclose(smooth_grad(network, X, 0, **options | {"noise": 0}), X, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_error_of_smooth_grad_falls_with_the_root_of_the_samples():
+    network = squares()
+
+    def error(samples):
+        maps = smooth_grad(network, X, 0, samples=samples, channels=True)
+        return np.sqrt(((maps - X) ** 2).mean())
+
+    assert 8 < error(4) / error(400) < 12.5
+
+
+@pytest.mark.slow
+def test_a_straight_output_has_no_variance():
+    network = squares()
+    np.testing.assert_allclose(smooth_grad(network, X, 1), np.full((5, 6, 6), 2), rtol=1e-6)
+    np.testing.assert_allclose(var_grad(network, X, 1), np.zeros((5, 6, 6)), atol=1e-10)
+
+
+def test_an_example_has_the_same_noise_in_any_batch(network):
+    whole = smooth_grad(network, X, samples=3, batch_size=2)
+    for n in (1, 2, 3):
+        maps = smooth_grad(network, X[:n], samples=3, batch_size=2)
+        np.testing.assert_allclose(maps, whole[:n], atol=1e-6)
+    np.testing.assert_allclose(smooth_grad(network, X, samples=3), whole, atol=1e-6)
+    assert not np.allclose(smooth_grad(network, X, samples=3, seed=1, batch_size=2), whole)
+    empty = smooth_grad(network, X[:0], samples=3, channels=True, batch_size=2)
+    assert empty.shape == (0, 6, 6, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"samples": 0}, "samples must be a positive integer"),
+        ({"noise": -0.1}, "noise must be a number from 0 up, got -0.1"),
+        ({"noise": float("nan")}, "noise must be a number from 0 up"),
+    ],
+)
+def test_options_of_the_noise_are_checked(network, options, text):
+    with pytest.raises(ValueError, match=text):
+        smooth_grad(network, X, **options)
+
+
+@pytest.mark.slow
+def test_noise_passes_strict_promotion_and_half_precision(network):
+    with jax.numpy_dtype_promotion("strict"):
+        maps = smooth_grad(network, X[:2], [0, 1], samples=2, noise=0)
+    half = smooth_grad(network, jnp.bfloat16(X[:2]), [0, 1], samples=2, noise=0)
+    np.testing.assert_allclose(half, maps, atol=0.05 * np.abs(maps).max())
