@@ -97,6 +97,19 @@ def number(value: float, digits: int = 6) -> str:
     return f"{value:,.{digits}g}" if value % 1 else f"{value:,.0f}"
 
 
+def amount(size: float) -> str:
+    """Bytes, in the largest unit of which there is one.
+
+    Example:
+        >>> amount(999), amount(4_194_304)
+        ('999 bytes', '4.2 MB')
+    """
+    thousands = min((len(str(int(size))) - 1) // 3, 4)
+    if not thousands:
+        return f"{size:,.0f} bytes"
+    return f"{size / 1000**thousands:,.1f} {('kB', 'MB', 'GB', 'TB')[thousands - 1]}"
+
+
 def _line(row: Sequence[str], widths: Sequence[int], sides: str) -> str:
     columns = zip(row, widths, sides, strict=True)
     cells = (cell.ljust(n) if side == "l" else cell.rjust(n) for cell, n, side in columns)

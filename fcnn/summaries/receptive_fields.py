@@ -5,7 +5,7 @@ is none an output sees all that any input does: the answer is then too large, ne
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 from jax.ad_checkpoint import checkpoint_name
@@ -13,11 +13,23 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
 from .arithmetic import bodies
 from .rules import RULES, Views
-from .views import View, hull, side, still
+from .views import Step, View, hull, side, still
 
 Note: TypeAlias = Callable[[str, View | None], None]
 
 PARTIAL = ("while", "pallas_call")  # their bodies see parts of the input, nobody knows how often
+
+
+class Field(NamedTuple):
+    """What the elements of a value see of one axis of the input.
+
+    Attributes:
+        size: How many elements along it; "all" where each element sees the whole axis.
+        stride: How far apart neighbours look; None where all look at the same place.
+    """
+
+    size: int | str
+    stride: Step | None
 
 
 def mark(value: Any, name: str) -> Any:
@@ -25,21 +37,26 @@ def mark(value: Any, name: str) -> Any:
     return jax.tree.map(lambda leaf: checkpoint_name(leaf, name), value)
 
 
-def receptive_fields(program: Jaxpr, argument: int, axis: int) -> dict[str, int | str]:
-    """How many elements along ``axis`` of an argument one element of each marked value sees.
+def receptive_fields(program: Jaxpr, argument: int, axis: int) -> dict[str, Field]:
+    """How much along ``axis`` of an argument one element of each marked value sees.
 
-    The number is that of a unit in the middle of its map; at a border the field hangs over the
-    edge. It is "all" where each element sees the whole axis. What sees nothing is left out.
+    The size is that of a unit in the middle of its map; at a border the field hangs over the edge.
+    What sees nothing is left out.
     """
     shape = program.invars[argument].aval.shape
     views: Views = [None] * len(program.invars)
     views[argument] = View(0, 0, tuple(side(n, int(dim == axis)) for dim, n in enumerate(shape)))
-    fields: dict[str, int | str] = {}
+    fields: dict[str, Field] = {}
 
     def note(name, view):
-        if view is not None and fields.get(name) != "all":
-            size = int(view.length) + 1
-            fields[name] = "all" if view.covers(shape[axis]) else max(size, fields.get(name, 0))
+        if view is None:
+            return
+        before = fields.get(name, Field(0, None))
+        if view.covers(shape[axis]) or before.size == "all":
+            fields[name] = Field("all", None)
+        else:
+            steps = [abs(step) for digits in view.steps for _, step in digits if step]
+            fields[name] = Field(max(int(view.length) + 1, before.size), min(steps, default=None))
 
     _follow(program, views, note)
     return fields

@@ -9,9 +9,10 @@ import jax
 from jax import random
 
 from ..core import Layer, Network, Visit, as_layer, describe, kind, observers, spec, trees
-from ..tables import html_table, text_table
+from ..tables import amount, html_table, text_table
 from .arithmetic import multiply_adds, traced
-from .receptive_fields import mark, receptive_fields
+from .receptive_fields import Field, mark, receptive_fields
+from .views import Step
 
 
 class Row(NamedTuple):
@@ -25,6 +26,10 @@ class Row(NamedTuple):
         macs: Its multiply-adds.
         receptive_field: How many input elements a unit of the output sees along each spatial axis;
             "all" if it sees everything, None if it sees nothing or the input has no such axes.
+        stride: How many input elements apart neighbouring units look, along each of these axes:
+            below 1 after a transposed convolution, 0 where all look at the same place, None where
+            that is so along all axes.
+        memory: Bytes of the output.
     """
 
     path: str
@@ -33,6 +38,8 @@ class Row(NamedTuple):
     params: int
     macs: int
     receptive_field: tuple[int, ...] | str | None
+    stride: tuple[int | float, ...] | None
+    memory: int
 
     @property
     def flops(self) -> int:
@@ -49,12 +56,15 @@ class Summary:
         input: Shape and dtype of what the figures are for: one example.
         params: All parameters.
         macs: All multiply-adds.
+        memory: Bytes of the outputs of all layers: about what training keeps of an example until
+            the gradient is known. ``fcnn.train.cost`` has what the compiler makes of it.
     """
 
     rows: tuple[Row, ...]
     input: Any
     params: int
     macs: int
+    memory: int
 
     @property
     def flops(self) -> int:
@@ -68,13 +78,13 @@ class Summary:
         return html_table(self._table(), SIDES, foot=1)
 
     def _table(self) -> list[tuple[str, ...]]:
-        example = f"for {describe(self.input)}"
-        total = ("total", "", example, f"{self.params:,}", f"{self.macs:,}", "")
+        example = f"{amount(self.memory)} for {describe(self.input)}"
+        total = ("total", "", example, f"{self.params:,}", f"{self.macs:,}", "", "")
         return [HEAD, *map(_cells, self.rows), total]
 
 
-HEAD = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
-SIDES = "lllrrr"
+HEAD = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field", "stride")
+SIDES = "lllrrrr"
 
 
 def summary(layer: Layer | Network, x: Any) -> Summary:
@@ -98,15 +108,15 @@ def summary(layer: Layer | Network, x: Any) -> Summary:
         >>> from fcnn import conv, dense, flatten, max_pool, relu, serial
         >>> images = jax.ShapeDtypeStruct((1797, 8, 8, 1), "float32")
         >>> fcnn.summary(serial(conv(4), relu, max_pool(2), flatten, dense(10)), images)
-        layer      kind      output                parameters  multiply-adds  receptive field
-        -------------------------------------------------------------------------------------
-        conv1      conv      [1, 8, 8, 4]                  40          2,304              3x3
-        relu1      relu      [1, 8, 8, 4]                   0              0              3x3
-        max_pool1  max_pool  [1, 4, 4, 4]                   0              0              4x4
-        flatten1   flatten   [1, 64]                        0              0              4x4
-        dense1     dense     [1, 10]                      650            640              all
-        -------------------------------------------------------------------------------------
-        total                for float32[1,8,8,1]         690          2,944
+        layer      kind      output                       parameters  multiply-adds  ...
+        ----------------------------------------------------------------------------...
+        conv1      conv      [1, 8, 8, 4]                         40          2,304  ...
+        relu1      relu      [1, 8, 8, 4]                          0              0  ...
+        max_pool1  max_pool  [1, 4, 4, 4]                          0              0  ...
+        flatten1   flatten   [1, 64]                               0              0  ...
+        dense1     dense     [1, 10]                             650            640  ...
+        ----------------------------------------------------------------------------...
+        total                2.6 kB for float32[1,8,8,1]         690          2,944
 
     Raises:
         TypeError: ``x`` is neither arrays nor their shapes.
@@ -140,8 +150,9 @@ def summary(layer: Layer | Network, x: Any) -> Summary:
     with observers(note):
         program = traced(run, params, state, x)
     fields = _fields(program, x)
-    rows = [row._replace(receptive_field=fields(i)) for i, row in _rows(calls)]
-    return Summary(tuple(rows), x, trees.count(params), multiply_adds(program))
+    rows = [row._replace(**fields(i)) for i, row in _rows(calls)]
+    memory = sum(row.memory for row in rows)
+    return Summary(tuple(rows), x, trees.count(params), multiply_adds(program), memory)
 
 
 def _rows(calls: list[Visit]) -> list[tuple[int, Row]]:
@@ -162,7 +173,8 @@ def _rows(calls: list[Visit]) -> list[tuple[int, Row]]:
             if times[path] > 1:
                 name, held = f"{name}@{times[path]}", 0
             shapes = jax.tree.map(lambda leaf: leaf.shape, y)
-            rows.append((number, Row(name, kind(layer), shapes, held, macs, None)))
+            memory = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(y))
+            rows.append((number, Row(name, kind(layer), shapes, held, macs, None, None, memory)))
     return rows
 
 
@@ -172,21 +184,30 @@ class _Cost(NamedTuple):
     macs: int
 
 
-def _fields(program: Any, x: Any) -> Callable[[int], tuple[int, ...] | str | None]:
-    """From the number of a call to its receptive field."""
+def _fields(program: Any, x: Any) -> Callable[[int], dict[str, Any]]:
+    """From the number of a call to its receptive field and its stride."""
+    nothing = {"receptive_field": None, "stride": None}
     if not isinstance(x, jax.ShapeDtypeStruct) or len(x.shape) < 3:
-        return lambda number: None
+        return lambda number: nothing
     last = len(program.invars) - 1
     along = [receptive_fields(program, last, axis) for axis in range(1, len(x.shape) - 1)]
 
     def field(number):
-        sizes = [fields.get(str(number)) for fields in along]
-        if set(sizes) in ({None}, {"all"}):
-            return sizes[0]
-        sides = zip(x.shape[1:-1], sizes, strict=True)
-        return tuple(n if size == "all" else size or 0 for n, size in sides)
+        seen = [fields.get(str(number), Field(0, None)) for fields in along]
+        sizes = {size for size, _ in seen}
+        if sizes in ({0}, {"all"}):
+            return {**nothing, "receptive_field": "all" if sizes == {"all"} else None}
+        sides = zip(x.shape[1:-1], seen, strict=True)
+        field = tuple(n if size == "all" else size for n, (size, _) in sides)
+        strides = tuple(map(_plain, (stride for _, stride in seen)))
+        return {"receptive_field": field, "stride": strides if any(strides) else None}
 
     return field
+
+
+def _plain(stride: Step | None) -> int | float:
+    """The stride as a number; 0 where nothing moves."""
+    return float(stride) if stride and stride % 1 else int(stride or 0)
 
 
 def _check(network: Network, params: Any, x: Any) -> None:
@@ -204,7 +225,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     output = ", ".join(str(list(shape)) for shape in _shapes(row.output))
     field = row.receptive_field or ""
     field = field if isinstance(field, str) else "x".join(map(str, field))
-    return (row.path, row.kind, output, f"{row.params:,}", f"{row.macs:,}", field)
+    stride = "x".join(f"{n:g}" for n in row.stride or ())
+    return (row.path, row.kind, output, f"{row.params:,}", f"{row.macs:,}", field, stride)
 
 
 def _shapes(output: Any) -> list[tuple[int, ...]]:

@@ -27,11 +27,11 @@ def paths(layer, x=X):
 
 def test_rows_say_what_each_layer_gives_holds_costs_and_sees():
     assert summary(SMALL, X).rows == (
-        Row("conv1", "conv", (1, 8, 8, 4), 40, 2304, (3, 3)),
-        Row("relu1", "relu", (1, 8, 8, 4), 0, 0, (3, 3)),
-        Row("max_pool1", "max_pool", (1, 4, 4, 4), 0, 0, (4, 4)),
-        Row("flatten1", "flatten", (1, 64), 0, 0, (4, 4)),
-        Row("dense1", "dense", (1, 10), 650, 640, "all"),
+        Row("conv1", "conv", (1, 8, 8, 4), 40, 2304, (3, 3), (1, 1), 1024),
+        Row("relu1", "relu", (1, 8, 8, 4), 0, 0, (3, 3), (1, 1), 1024),
+        Row("max_pool1", "max_pool", (1, 4, 4, 4), 0, 0, (4, 4), (2, 2), 256),
+        Row("flatten1", "flatten", (1, 64), 0, 0, (4, 4), (2, 2), 256),
+        Row("dense1", "dense", (1, 10), 650, 640, "all", None, 40),
     )
 
 
@@ -51,15 +51,21 @@ def test_only_the_shape_and_dtype_of_the_input_matter():
 
 def test_the_table_prints_aligned():
     assert str(summary(SMALL, X)).splitlines() == [
-        "layer      kind      output                parameters  multiply-adds  receptive field",
-        "-------------------------------------------------------------------------------------",
-        "conv1      conv      [1, 8, 8, 4]                  40          2,304              3x3",
-        "relu1      relu      [1, 8, 8, 4]                   0              0              3x3",
-        "max_pool1  max_pool  [1, 4, 4, 4]                   0              0              4x4",
-        "flatten1   flatten   [1, 64]                        0              0              4x4",
-        "dense1     dense     [1, 10]                      650            640              all",
-        "-------------------------------------------------------------------------------------",
-        "total                for float32[1,8,8,1]         690          2,944",
+        "layer      kind      output                       parameters  multiply-adds  "
+        "receptive field  stride",
+        "-" * 100,
+        "conv1      conv      [1, 8, 8, 4]                         40          2,304  "
+        "            3x3     1x1",
+        "relu1      relu      [1, 8, 8, 4]                          0              0  "
+        "            3x3     1x1",
+        "max_pool1  max_pool  [1, 4, 4, 4]                          0              0  "
+        "            4x4     2x2",
+        "flatten1   flatten   [1, 64]                               0              0  "
+        "            4x4     2x2",
+        "dense1     dense     [1, 10]                             650            640  "
+        "            all",
+        "-" * 100,
+        "total                2.6 kB for float32[1,8,8,1]         690          2,944",
     ]
 
 
@@ -76,7 +82,9 @@ def test_rows_stand_in_the_order_of_execution():
 
 
 def test_a_bare_layer_is_one_row_called_after_its_kind():
-    assert summary(conv(3), X).rows == (Row("conv", "conv", (1, 8, 8, 3), 30, 1728, (3, 3)),)
+    assert summary(conv(3), X).rows == (
+        Row("conv", "conv", (1, 8, 8, 3), 30, 1728, (3, 3), (1, 1), 768),
+    )
     assert paths(jax.nn.relu) == ["relu"]
 
 
