@@ -23,11 +23,14 @@ a loss:
     [0.37287...]
     >>> output_of(loss)
     'softmax'
+
+A loss by ``distillation`` compares with what another network makes of the same inputs, too.
 """
 
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -46,7 +49,7 @@ def cross_entropy(outputs: Any, targets: Any, *, smoothing: float = 0.0) -> jax.
         targets: Integers ``[n, ...]``, or rows ``[n, ..., k]``.
         smoothing: Part of each target that is spread evenly over all classes (arXiv:1512.00567).
     """
-    if not 0 <= smoothing < 1:
+    if not isinstance(smoothing, jax.core.Tracer) and not 0 <= smoothing < 1:
         raise ValueError(f"smoothing is a part of one, at least 0 and below 1, got {smoothing}")
     logits, rows = with_rows(outputs, targets)
     rows = (1 - smoothing) * rows + smoothing / rows.shape[-1]
@@ -173,6 +176,76 @@ def poisson(outputs: Any, targets: Any) -> jax.Array:
     return per_example(jnp.exp(y) - _times(t, y))
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Distillation:
+    """What ``distillation`` makes. Without inputs, as in validation, it is the loss by targets."""
+
+    teacher: Callable[[Any], Any]
+    temperature: float
+    alpha: float
+    loss: Loss
+
+    def __call__(self, outputs: Any, targets: Any) -> jax.Array:
+        """The loss by targets."""
+        return self.loss(outputs, targets)
+
+    def given(self, x: Any) -> Loss:
+        """The loss for the batch of these inputs."""
+        logits = jax.lax.stop_gradient(_float(self.teacher(x)))
+
+        def distilled(outputs, targets):
+            if jnp.shape(outputs) != logits.shape:
+                raise ValueError(
+                    f"the teacher gives {logits.shape}, the network {jnp.shape(outputs)}; both "
+                    "must have the same classes"
+                )
+            rows = nn.softmax(logits / self.temperature)
+            soft = self.temperature**2 * kl_divergence(_float(outputs) / self.temperature, rows)
+            return self.alpha * soft + (1 - self.alpha) * self.loss(outputs, targets)
+
+        return distilled
+
+
+def distillation(
+    teacher: Callable[[Any], Any],
+    *,
+    temperature: float = 4.0,
+    alpha: float = 0.9,
+    loss: Loss | str = cross_entropy,
+) -> Distillation:
+    """A loss by which a network learns from a teacher (Hinton et al., 2015, arXiv:1503.02531):
+    ``alpha T**2 KL(softmax(teacher / T) || softmax(output / T)) + (1 - alpha) loss``.
+
+    The teacher runs within the step, on inputs as they are augmented. Where there are outputs and
+    targets only, as in validation, the loss by targets is meant.
+
+    Example:
+        network, history = fcnn.fit(small, train, loss=fcnn.losses.distillation(large))
+
+    Args:
+        teacher: A network, or any function ``x -> logits`` of JAX, such as the mean of several.
+        temperature: The higher, the more the classes count that the teacher thinks unlikely.
+        alpha: The part of the teacher in the loss.
+        loss: The loss by targets, or its name.
+
+    Raises:
+        ValueError: an option is out of range.
+        TypeError: the teacher is no function.
+    """
+    if not callable(teacher):
+        raise TypeError(f"teacher must be a network or a function x -> logits, got {teacher!r:.80}")
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is a part of the loss, from 0 to 1, got {alpha}")
+    return Distillation(teacher, temperature, alpha, named(loss) if isinstance(loss, str) else loss)
+
+
+def given(loss: Loss, x: Any) -> Loss:
+    """The loss for the batch of these inputs: the loss itself, unless it depends on them."""
+    return loss.given(x) if isinstance(loss, Distillation) else loss
+
+
 OUTPUTS: dict[Loss, str] = {
     cross_entropy: "softmax",
     focal: "softmax",
@@ -213,10 +286,11 @@ def named(name: str) -> Loss:
 def output_of(loss: Loss) -> str | None:
     """What turns outputs into predictions: ``'softmax'``, ``'sigmoid'``, ``'identity'``, ``'exp'``.
 
-    A ``functools.partial`` is seen through; of a function from elsewhere nothing is known: None.
+    A ``functools.partial`` and a distillation are seen through; of a function from elsewhere
+    nothing is known: None.
     """
-    while isinstance(loss, functools.partial):
-        loss = loss.func
+    while isinstance(loss, functools.partial | Distillation):
+        loss = loss.func if isinstance(loss, functools.partial) else loss.loss
     return OUTPUTS.get(loss)
 
 

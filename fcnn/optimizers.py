@@ -13,17 +13,23 @@ The result is an ``optax.GradientTransformation``, and any other may stand in it
     >>> rate = warmup_cosine(3e-3, 1000, warmup=100)
     >>> optimizer = adamw(rate, weight_decay=0.05, clip=1.0)
     >>> the_same = named("adamw", rate, weight_decay=0.05, clip=1.0)
+
+Parts of a network may learn at rates of their own, by the paths of their parameters:
+
+    >>> optimizer = by_path({"head/.*": 1e-2, ".*": 1e-3}, "adamw", weight_decay=0.05)
 """
 
 import functools
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
-from .core import trees
+from .core import Network, trees, visits
 
 Schedule = Callable[[Any], Any]  # step -> learning rate
 KERNELS = ".*kernel"
@@ -154,6 +160,84 @@ def named(
     return _OPTIMIZERS[name](*([] if learning_rate is None else [learning_rate]), **options)
 
 
+def by_path(
+    rules: Mapping[str, float | Schedule | optax.GradientTransformation],
+    name: str = "adam",
+    **options: Any,
+) -> optax.GradientTransformation:
+    """An optimizer for each part: the first pattern that matches the whole path of a parameter
+    gives its rate.
+
+    Example:
+        >>> optimizer = by_path({"head/.*": 1e-2, "stage3/.*": 1e-3, ".*": 1e-4})
+
+    Args:
+        rules: ``{pattern: rate}``; a schedule or an optimizer of its own may stand for the rate.
+        name: The optimizer that the rates are for.
+        **options: Its options. With ``clip`` the gradient of each part is clipped by itself.
+
+    Raises:
+        ValueError: there are no rules, or no such optimizer; from ``init``, a path that no rule
+            matches.
+    """
+    if not rules:
+        raise ValueError("by_path needs at least one rule, such as {'.*': 1e-3}")
+    labels = {pattern: f"rule{number}" for number, pattern in enumerate(rules, start=1)}
+    optimizers = {
+        labels[pattern]: rule if hasattr(rule, "update") else named(name, rule, **options)
+        for pattern, rule in rules.items()
+    }
+    return optax.partition(optimizers, trees.labels(labels))
+
+
+def layerwise(
+    name: str,
+    learning_rate: float | Schedule,
+    network: Network,
+    *,
+    decay: float = 0.75,
+    **options: Any,
+) -> optax.GradientTransformation:
+    """An optimizer whose rate falls from part to part, from the head towards the input.
+
+    The last part learns at ``learning_rate``, each before it at ``decay`` times the rate of the
+    next (Howard and Ruder, 2018, arXiv:1801.06146; Clark et al., 2020, arXiv:2003.10555): the first
+    layers hold what is common to all pictures. Parts are the children of the network, as its paths
+    begin, in the order in which they run; one without a kernel, such as a norm, belongs to the part
+    before it.
+
+    Example:
+        >>> import fcnn
+        >>> from fcnn import conv, dense, flatten, relu, serial
+        >>> model = serial(conv(4), relu, conv(8), relu, flatten, dense(10))
+        >>> train, _ = fcnn.data.digits()
+        >>> params, state = model.init(jax.random.key(0), train.x[:1])
+        >>> network = fcnn.Network(model, params, state, input=fcnn.spec(train.x[0]))
+        >>> layerwise_rates(1e-3, network, decay=0.5)
+        {'dense1': 0.001, 'conv2': 0.0005, 'conv1': 0.00025}
+        >>> optimizer = layerwise("adam", 1e-3, network, decay=0.5)
+
+    Raises:
+        ValueError: there is no such optimizer, ``decay`` is not in (0, 1], or the network does not
+            know its inputs.
+    """
+    rates = layerwise_rates(learning_rate, network, decay=decay)
+    rules = {f"{re.escape(part)}(/.*)?": rate for part, rate in rates.items()}
+    return by_path(rules, name, **options)
+
+
+def layerwise_rates(
+    learning_rate: float | Schedule, network: Network, *, decay: float = 0.75
+) -> dict[str, float | Schedule]:
+    """The rate of each part under ``layerwise``, by its path, the last part first."""
+    if not 0 < decay <= 1:
+        raise ValueError(f"decay must be above 0 and at most 1, got {decay!r}")
+    rates: dict[str, float | Schedule] = {}
+    for number, part in enumerate(reversed(_parts(network))):
+        rates |= dict.fromkeys(part, _scaled(learning_rate, decay**number))
+    return rates
+
+
 def constant(peak: float) -> Schedule:
     """One rate for all steps."""
     return optax.constant_schedule(peak)
@@ -237,6 +321,49 @@ def _penalty(strength: float, pattern: str, size: Callable) -> Callable[[Any], A
         return strength * sum(size(leaf).sum() for leaf in exact)
 
     return penalty
+
+
+def _parts(network: Network) -> list[list[str]]:
+    """The paths of the parts of a network, first to last, each with those that belong to it."""
+    if network.input is None:
+        raise ValueError(f"{network!r} does not know its inputs, which its layers are ordered by")
+    order: list[str] = []
+
+    def run(params, state, x):
+        (y, _), seen = visits(network.layer.apply)(params, state, x)
+        order.extend(visit.path for visit in seen)
+        return y
+
+    x = jax.ShapeDtypeStruct((1, *network.input.shape), network.input.dtype)
+    jax.eval_shape(run, network.params, network.state, x)
+    inside, within = "", network.params
+    while len(within) == 1 and all(isinstance(part, Mapping) for part in _only(within).values()):
+        inside, within = f"{inside}{next(iter(within))}/", _only(within)
+    if not any(isinstance(part, Mapping) for part in within.values()):  # it is one layer
+        return [[inside + name for name in within]]
+    names = [
+        path.removeprefix(inside).partition("/")[0] for path in order if path.startswith(inside)
+    ]
+    parts: list[list[str]] = []
+    for name in dict.fromkeys([*(name for name in names if name in within), *within]):
+        leaves = trees.flat({name: within[name]})
+        if parts and not any(path.endswith("kernel") for path in leaves):
+            parts[-1].append(inside + name)
+        else:
+            parts.append([inside + name])
+    return parts
+
+
+def _only(params: Mapping[str, Any]) -> Any:
+    """What is under the one name that there is."""
+    (part,) = params.values()
+    return part
+
+
+def _scaled(learning_rate: float | Schedule, factor: float) -> float | Schedule:
+    if callable(learning_rate):
+        return lambda step: learning_rate(step) * factor
+    return learning_rate * factor
 
 
 def _is_number(value: Any) -> bool:

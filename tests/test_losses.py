@@ -316,3 +316,34 @@ def test_what_makes_predictions_of_outputs_is_seen_through_partial():
     assert losses.output_of(losses.huber) == "identity"
     assert losses.output_of(losses.poisson) == "exp"
     assert losses.output_of(lambda outputs, targets: outputs) is None
+
+
+@pytest.mark.parametrize(("temperature", "alpha"), [(4.0, 0.9), (1.0, 0.5), (20.0, 1.0)])
+@pytest.mark.parametrize("shape", [(6, 5), (2, 3, 4)])
+def test_distillation_is_its_formula_in_float64(temperature, alpha, shape):
+    outputs, logits = RNG.normal(size=(2, *shape)) * 5
+    labels = RNG.integers(0, shape[-1], shape[:-1])
+    log_p, log_q = log_softmax64(logits / temperature), log_softmax64(outputs / temperature)
+    soft = (np.exp(log_p) * (log_p - log_q)).sum(-1)
+    hard = -np.take_along_axis(log_softmax64(outputs), labels[..., None], -1)[..., 0]
+    expected = (alpha * temperature**2 * soft + (1 - alpha) * hard).reshape(len(hard), -1).mean(1)
+    with jax.enable_x64(True):
+        loss = losses.distillation(lambda x: jnp.asarray(x), temperature=temperature, alpha=alpha)
+        found = losses.given(loss, logits)(jnp.asarray(outputs), labels)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        by_targets = hard.reshape(len(hard), -1).mean(1)
+        np.testing.assert_allclose(loss(jnp.asarray(outputs), labels), by_targets, rtol=1e-12)
+        one = jnp.asarray(outputs)
+        check_grads(lambda z: losses.given(loss, logits)(z, labels), (one,), 1, modes=["rev"])
+
+
+def test_a_distillation_is_a_loss_over_what_its_targets_are():
+    assert losses.output_of(losses.distillation(jnp.sin)) == "softmax"
+    assert losses.distillation(jnp.sin, loss="huber").loss is losses.huber
+    assert losses.given(losses.focal, None) is losses.focal
+    for options, error in (({"temperature": 0}, ValueError), ({"alpha": 1.1}, ValueError)):
+        with pytest.raises(error, match=next(iter(options))):
+            losses.distillation(jnp.sin, **options)
+    with pytest.raises(TypeError, match="teacher must be a network or a function"):
+        losses.distillation("large")

@@ -9,7 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from fcnn import optimizers
+import fcnn
+from fcnn import batch_norm, conv, dense, flatten, models, optimizers, relu, serial
+from fcnn.train.state import only
 
 RNG = np.random.default_rng(0)
 PARAMS = {
@@ -229,3 +231,119 @@ def test_a_penalty_on_nothing_is_refused():
         optimizers.l1(0.1, "head/.*")(PARAMS)
     with pytest.raises(ValueError, match="strength"):
         optimizers.l1(-0.1)
+
+
+def alone(optimizer, name):
+    """What an optimizer makes of one part of the parameters, which has no others beside it."""
+    return trained(optimizer, {name: PARAMS[name]}, [{name: grads[name]} for grads in GRADS])
+
+
+def test_by_path_each_part_learns_as_if_it_were_alone():
+    rules = {
+        "bn/.*": optimizers.momentum(0.5),
+        "conv/kernel": 0.1,
+        ".*": optax.linear_schedule(0.3, 0, 9),
+    }
+    found = trained(optimizers.by_path(rules, "adamw", weight_decay=0.2, clip=0.7))
+    assert_same(found["bn"], alone(optimizers.momentum(0.5), "bn")["bn"])
+    for name, rate in (("kernel", 0.1), ("bias", rules[".*"])):
+        part = {"conv": {name: PARAMS["conv"][name]}}
+        grads = [{"conv": {name: each["conv"][name]}} for each in GRADS]
+        expected = trained(optimizers.adamw(rate, weight_decay=0.2, clip=0.7), part, grads)
+        assert_same(found["conv"][name], expected["conv"][name])
+
+
+def test_by_path_the_first_rule_that_matches_counts():
+    found = trained(optimizers.by_path({"conv/.*": 0.0, ".*kernel": 9.0, ".*": 0.1}, "sgd"))
+    assert_same(found["conv"], PARAMS["conv"], tolerance=0)
+    assert (found["bn"]["scale"] != PARAMS["bn"]["scale"]).all()
+
+
+def test_by_path_refuses_what_no_rule_matches():
+    with pytest.raises(ValueError, match=r"no rule matches 'bn/bias'; rules: conv/\.\*"):
+        optimizers.by_path({"conv/.*": 0.1}).init(PARAMS)
+    with pytest.raises(ValueError, match="at least one rule"):
+        optimizers.by_path({})
+    with pytest.raises(ValueError, match="no optimizer is called 'adem'"):
+        optimizers.by_path({".*": 0.1}, "adem")
+
+
+def test_by_path_works_where_some_parts_are_frozen():
+    optimizer = only(
+        optimizers.by_path({"conv/.*": 0.1, "bn/scale": 0.2, ".*": 0.3}, "sgd"), "bn/.*"
+    )
+    found = trained(optimizer)
+    total = jax.tree.map(lambda *grads: sum(grads), *GRADS)
+    assert_same(found["conv"], PARAMS["conv"], tolerance=0)
+    assert_same(found["bn"]["scale"], PARAMS["bn"]["scale"] - 0.2 * total["bn"]["scale"])
+    assert_same(found["bn"]["bias"], PARAMS["bn"]["bias"] - 0.3 * total["bn"]["bias"])
+
+
+def shapes_of(layer, size=16):
+    x = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+    return fcnn.Network(layer, params, state, input=jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
+
+
+RESNET = {
+    "head": 1.0,
+    "stage3": 0.5,
+    "stage2": 0.25,
+    "stage1": 0.125,
+    "conv1": 0.0625,
+    "bn1": 0.0625,
+}
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (models.resnet20(), RESNET),
+        (
+            serial(fcnn.rescale(0.5), net=models.resnet20()),
+            {f"net/{name}": rate for name, rate in RESNET.items()},
+        ),
+        (
+            serial(batch_norm(), conv(4), batch_norm(), relu, flatten, dense(3)),
+            {"dense1": 1.0, "conv1": 0.5, "batch_norm2": 0.5, "batch_norm1": 0.25},
+        ),
+        (serial(flatten, dense(3)), {"dense1": 1.0}),
+        (dense(3), {"kernel": 1.0, "bias": 1.0}),
+    ],
+    ids=["resnet", "nested", "norms", "one layer", "a layer alone"],
+)
+def test_layerwise_rates_fall_from_the_head_to_the_input(layer, expected):
+    assert optimizers.layerwise_rates(1.0, shapes_of(layer), decay=0.5) == expected
+
+
+def test_layerwise_rates_follow_the_order_of_execution():
+    """Sorted by name, as a dict of parameters is, block 10 would come before block 2."""
+    rates = optimizers.layerwise_rates(1.0, shapes_of(models.vit_tiny(patch=4)), decay=0.9)
+    parts = ["patches", *(f"block{i}" for i in range(1, 13)), "head"]
+    for number, part in enumerate(reversed(parts)):
+        assert rates[part] == pytest.approx(0.9**number)
+    assert rates["token"] == rates["positions"] == rates["patches"]
+    assert rates["norm"] == rates["block12"]
+
+
+def test_layerwise_takes_steps_at_these_rates():
+    model = serial(conv(2), relu, conv(2), relu, flatten, dense(3))
+    x = jnp.ones((1, 4, 4, 3))
+    params, state = model.init(jax.random.key(0), x)
+    network = fcnn.Network(model, params, state, input=fcnn.spec(x[0]))
+    grads = [jax.tree.map(jnp.ones_like, params)] * 2
+    for rate, total in ((0.4, 0.8), (optax.linear_schedule(0.4, 0.0, 2), 0.6)):
+        found = trained(optimizers.layerwise("sgd", rate, network, decay=0.5), params, grads)
+        moved = jax.tree.map(lambda a, b: float((a - b).mean()), params, found)
+        for part, factor in {"dense1": 1, "conv2": 0.5, "conv1": 0.25}.items():
+            assert moved[part]["kernel"] == pytest.approx(total * factor, rel=1e-4)
+            assert moved[part]["bias"] == pytest.approx(total * factor, rel=1e-4)
+
+
+def test_layerwise_refuses_what_it_cannot_do():
+    network = shapes_of(serial(flatten, dense(3)))
+    for decay in (0, 1.5, -1):
+        with pytest.raises(ValueError, match="decay must be above 0 and at most 1"):
+            optimizers.layerwise("adam", 1e-3, network, decay=decay)
+    with pytest.raises(ValueError, match="does not know its inputs"):
+        optimizers.layerwise("adam", 1e-3, network.replace(input=None))

@@ -118,7 +118,7 @@ def _in_training(
 
     @named_after(make)
     def apply(params, state, x, *, train=False, key=None):
-        if not train or strength == 0:
+        if not train or (not isinstance(strength, jax.Array) and strength == 0):
             return x, state
         if key is None:
             raise ValueError(f"{here(name)} needs a key to train: apply(..., train=True, key=key)")
@@ -128,11 +128,13 @@ def _in_training(
 
 
 def _drop(key: jax.Array, x: jax.Array, rate: float, shape: tuple[int, ...]) -> jax.Array:
-    keep = random.bernoulli(key, 1 - rate, shape)
-    return jnp.where(keep, x / (1 - rate), 0)
+    kept = jnp.asarray(1 - rate, x.dtype) if isinstance(rate, jax.Array) else 1 - rate
+    return jnp.where(random.bernoulli(key, 1 - rate, shape), x / kept, 0)
 
 
 def _check_rate(name: str, rate: Any) -> None:
+    if isinstance(rate, jax.core.Tracer):
+        return  # an input of the program, whose value nobody knows here
     if not 0 <= rate < 1:
         raise ValueError(
             f"the rate of {name} is the probability of dropping, from 0 to below 1, got {rate!r}"

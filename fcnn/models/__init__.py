@@ -1,7 +1,10 @@
 """Networks by name. A model ends in raw outputs, the logits; its channels come from the input."""
 
+from .adapting import before_head as before_head
 from .adapting import features as features
+from .adapting import head_path as head_path
 from .adapting import replace_head as replace_head
+from .adapting import replace_stem as replace_stem
 from .convnext import convnext_base as convnext_base
 from .convnext import convnext_small as convnext_small
 from .convnext import convnext_tiny as convnext_tiny

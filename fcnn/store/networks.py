@@ -92,6 +92,9 @@ def _load_checkpoint(path: Path, layer: Layer | None) -> Network:
     if not isinstance(entries := found.notes.get("network"), dict):
         raise CheckpointError(f"{found.path}: is not of a run, and says nothing of its layer")
     values = {name: found.values[name] for name in ("params", "state") if name in found.values}
+    means = found.values.get("average", {})
+    for name in values.keys() & means.keys():  # of a run that keeps averages
+        values[name] = jax.tree.map(lambda m, like: m.astype(like.dtype), means[name], values[name])
     return _fitting(found.path, entries, values, layer)
 
 

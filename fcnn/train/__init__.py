@@ -1,17 +1,32 @@
 """From a layer to a network: the pure step, and the loops around it."""
 
+from ..evaluation import RegressionReport as RegressionReport
+from ..evaluation import Report as Report
+from ..evaluation import classification_report as classification_report
+from ..evaluation import regression_report as regression_report
+from .averaging import Average as Average
+from .averaging import average as average
+from .averaging import ema as ema
+from .averaging import swa as swa
+from .batch_statistics import recompute_statistics as recompute_statistics
+from .calibrating import calibrate as calibrate
+from .costs import Cost as Cost
+from .costs import cost as cost
+from .costs import largest_batch as largest_batch
 from .diagnosing import NonFiniteError as NonFiniteError
 from .evaluation import evaluate as evaluate
 from .evaluation import predict as predict
+from .examining import Diagnosis as Diagnosis
+from .examining import LayerHealth as LayerHealth
+from .examining import diagnose as diagnose
 from .fitting import fit as fit
 from .history import History as History
 from .memory import OutOfMemoryError as OutOfMemoryError
+from .probing import features as features
+from .probing import linear_probe as linear_probe
 from .recomputing import seen as seen
-from .regression import RegressionReport as RegressionReport
-from .regression import regression_report as regression_report
-from .report import Report as Report
-from .report import classification_report as classification_report
 from .running import Moment as Moment
 from .state import TrainState as TrainState
 from .state import start as start
 from .stepping import make_step as make_step
+from .transferring import fine_tune as fine_tune

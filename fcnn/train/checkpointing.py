@@ -60,7 +60,8 @@ def resume(run: Run, checkpoint: Checkpoint, basis: Mapping[str, Any]) -> None:
     values, notes = checkpoint.values, checkpoint.notes
     problems = _differences(run, checkpoint, basis)
     like = _tree(run.ts)
-    problems += _misfits({name: values.get(name, {}) for name in like}, like)
+    names = like.keys() | ({"average"} & values.keys())
+    problems += _misfits({name: values.get(name, {}) for name in names}, like)
     if problems:
         lines = "\n  ".join(problems[:20])
         raise CheckpointError(
@@ -125,11 +126,13 @@ def go_with_checkpoints(
             writer.leave()
 
 
-def basis_of(task: Task, step: Step, ts: TrainState, batch_size: int, seed: int) -> dict[str, Any]:
+def basis_of(
+    task: Task, step: Step, ts: TrainState, batch_size: int, seed: int, *, warm: bool = False
+) -> dict[str, Any]:
     """What a run goes on with beside its checkpoint: the numbers that make its batches, its data,
-    and what a step computes.
+    what a step computes, and, for a ``warm`` start, the values that it begins with.
 
-    The last is told by a hash of the traced program, with every constant in it.
+    What a step computes is told by a hash of the traced program, with every constant in it.
     """
     size = task.train.size if isinstance(task.train, Stream) else batch_size
     return {
@@ -138,13 +141,16 @@ def basis_of(task: Task, step: Step, ts: TrainState, batch_size: int, seed: int)
         "class_weight": None if task.weights is None else task.weights.tolist(),
         "validation": None if task.held_out is None else _hash_of_data(task.held_out),
         "computation": _hash_of_program(step.trace(spec(ts), shapes_of(task, size)).jaxpr),
+        "begun": _hash_of_values((ts.params, ts.state)) if warm else None,
     }
 
 
 def _tree(ts: TrainState) -> dict[str, Any]:
     """A train state as nested dicts of arrays."""
     opt_state = trees.nested(trees.flat({"opt_state": ts.opt_state}))
-    return {"params": ts.params, "state": ts.state, **opt_state, "step": ts.step, "key": ts.key}
+    means = {} if ts.average is None else {"average": ts.average}
+    own = {"params": ts.params, "state": ts.state, "step": ts.step, "key": ts.key}
+    return {**own, **opt_state, **means}
 
 
 def _state(values: Mapping[str, Any], like: TrainState) -> TrainState:
@@ -153,7 +159,8 @@ def _state(values: Mapping[str, Any], like: TrainState) -> TrainState:
     order = trees.flat({"opt_state": like.opt_state})
     structure = jax.tree.structure(like.opt_state)
     opt_state = jax.tree.unflatten(structure, [leaves[path] for path in order])
-    own = {name: values[name] for name in ("params", "state", "step", "key")}
+    names = ("params", "state", "step", "key", *(["average"] if like.average is not None else []))
+    own = {name: values[name] for name in names}
     return replace(like, opt_state=opt_state, **own)
 
 
@@ -228,6 +235,12 @@ def _changes(checkpoint: Checkpoint, basis: Mapping[str, Any]) -> list[str]:
     ):
         if checkpoint.notes[name] != basis[name]:
             changes.append(f"the run goes on with other {what} than it was begun with")
+    begun = basis["begun"]
+    if begun is not None and begun != checkpoint.notes.get("begun", begun):
+        changes.append(
+            "the values of the network that was given are not used: the run goes on from its own, "
+            "and was begun with others; choose another folder to begin with these"
+        )
     return changes
 
 
@@ -250,6 +263,16 @@ def _hash_of_data(data: Dataset | Stream) -> dict[str, Any]:
             found.update(array.view(np.uint8) if array.ndim else array.tobytes())
     examples = None if isinstance(data, Stream) else len(data)
     return {"examples": examples, "classes": list(data.classes or ()), "sha256": found.hexdigest()}
+
+
+def _hash_of_values(tree: Any) -> str:
+    """The SHA-256 of all leaves and of their paths."""
+    found = hashlib.sha256()
+    for path, leaf in trees.flat(tree).items():
+        array = np.asarray(leaf, order="C")
+        found.update(f"{path} {array.dtype}{array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def _hash_of_program(program: Any) -> str:

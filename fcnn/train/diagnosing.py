@@ -9,7 +9,8 @@ import numpy as np
 import optax
 from jax import random
 
-from ..core import Layer, Network, trees, visits
+from .. import losses
+from ..core import Layer, Network, partly_frozen, trees, visits
 from .history import History
 from .state import TrainState, only
 from .stepping import Augment, Loss, augmented, each, squared, weighted_mean
@@ -64,7 +65,7 @@ class NonFiniteError(FloatingPointError):
         self.network, self.history = network, history
 
 
-def diagnose(
+def first_not_finite(
     layer: Layer,
     ts: TrainState,
     batch: Mapping[str, Any],
@@ -102,13 +103,14 @@ def diagnose(
     x, y, weight = batch["x"], batch["y"], batch.get("weight")
 
     def forward(params, key):
-        run = visits(layer.apply)
+        run = visits(partly_frozen(layer, trainable).apply)
         (outputs, state), seen = run(params, ts.state, x, train=True, key=key)
         paths[:] = [*(visit.path for visit in seen), ""]
-        losses = each("loss", loss, outputs, y)
-        looked_at = [_by_row(each, n) for each in (*(visit.y for visit in seen), outputs, losses)]
+        values = each("loss", losses.given(loss, x), outputs, y)
+        told = (*(visit.y for visit in seen), outputs, values)
+        looked_at = [_by_row(each_of, n) for each_of in told]
         extra = jnp.float32(0) if penalty is None else penalty(params)
-        return weighted_mean(losses, weight) + extra, (looked_at, state, extra)
+        return weighted_mean(values, weight) + extra, (looked_at, state, extra)
 
     @jax.jit
     def step(ts):
@@ -118,13 +120,13 @@ def diagnose(
         updates, _ = only(optimizer, trainable).update(grads, ts.opt_state, ts.params)
         return looked_at, extra, grads, state, optax.apply_updates(ts.params, updates)
 
-    (*outputs, losses), extra, grads, state, params = jax.device_get(step(ts))
+    (*outputs, fine), extra, grads, state, params = jax.device_get(step(ts))
     for path, finite in zip(paths, outputs, strict=True):
         if not finite.all():
             return found(path, f"the output of {path}" if path else "the output", SMALLER, finite)
     counted = whole if weight is None else np.asarray(weight) != 0
-    if not losses[counted].all():
-        return found("loss", "the loss, of outputs that are finite,", "Look at the targets", losses)
+    if not fine[counted].all():
+        return found("loss", "the loss, of outputs that are finite,", "Look at the targets", fine)
     if not np.isfinite(extra).all():
         return found("penalty", "the penalty", "Look at it")
 

@@ -12,18 +12,29 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import random
 
 from .. import losses
 from ..core import Layer, Network, Params, State, identity
 from ..data import Dataset, as_dataset, batches
 from ..data.streams import Stream
 from ..data.workers import Ahead, workers_for
+from ..evaluation import (
+    LabelReport,
+    RegressionReport,
+    Report,
+    SegmentationReport,
+    classification_report,
+    label_report,
+    regression_report,
+)
 from .arriving import Arrivals
 from .checks import checked_inputs, first, outputs_of
+from .deciding import CLASSES, class_probabilities, decided, labels_of, names_of, rows_of
 from .feeding import feed
-from .regression import RegressionReport, regression_report
-from .report import Report, classification_report
-from .stepping import Batch, Loss, each
+from .segmenting import Pixels
+from .stepping import Augment, Batch, Loss, each
+from .views import Views, checked_views, outputs_for
 
 ACTIVATIONS = {
     "softmax": jax.nn.softmax,
@@ -45,8 +56,11 @@ def evaluate(
     *,
     batch_size: int = 128,
     loss: Loss | str | None = None,
+    augment: Augment | str | None = None,
+    views: int | None = None,
+    seed: int = 0,
     workers: int | None = None,
-) -> Report | RegressionReport:
+) -> Report | SegmentationReport | LabelReport | RegressionReport:
     """How good a network is on data, every example counted exactly once.
 
     Example:
@@ -64,40 +78,54 @@ def evaluate(
         batch_size: Examples at a time; batches from elsewhere keep their own size.
         loss: The loss to report; by default cross-entropy for a classifier, and the squared error
             for a network that predicts numbers.
+        augment: For test-time augmentation, an augmentation or the name of a recipe: predictions
+            are means over the example as it is and drawn views of it. The loss is that of the
+            means.
+        views: How many views are drawn with ``augment``; 8 if nothing is said.
+        seed: Of the views.
         workers: Threads that read the data, as for ``fit``.
 
     Returns:
-        The report: for classes its ``loss, accuracy, precision, recall, f1, per_class, confusion``;
-        for numbers ``loss, mse, mae, r2``.
+        For classes a ``Report``; where an example has a class at every pixel or step, a
+        ``SegmentationReport``; where it has several labels that are there or not, a
+        ``LabelReport``; for numbers a ``RegressionReport``.
 
     Raises:
-        ValueError: the data is empty, does not fit the network, or cannot be read.
+        ValueError: the data is empty, does not fit the network, or cannot be read; or views do not
+            suit it.
         TypeError: labels of the wrong type.
     """
-    _check_network(network, "evaluate")
+    check_network(network, "evaluate")
     loss = loss_for(network, loss)
     dataset = checked_inputs(data, network, "data", workers=workers)
-    found = evaluated(network, dataset, batch_size=batch_size, loss=loss, workers=workers)
-    outputs, y, per_example, weight = (found[name] for name in ("outputs", "y", "loss", "weight"))
-    if network.output in ("identity", "exp"):
-        numbers = np.exp(outputs) if network.output == "exp" else outputs
-        return regression_report(y.reshape(numbers.shape), numbers, loss=per_example, weight=weight)
-    if network.output == "sigmoid":
-        labels, predictions = y.reshape(outputs.shape) > 0.5, outputs > 0
-        one = outputs.size == len(outputs)
-        classes = network.classes if one and network.classes else ("0", "1")
-    else:
-        labels = y.argmax(-1) if y.ndim == outputs.ndim else y
-        predictions = outputs.argmax(-1)
-        classes = network.classes or range(outputs.shape[-1])
-    each = labels.size // len(labels)  # decisions in an example: pixels, or labels of several
-    return classification_report(
-        labels.reshape(-1),
-        predictions.reshape(-1),
-        classes=classes,
-        loss=np.repeat(per_example, each),
-        weight=None if (weight == 1).all() else np.repeat(weight, each),
+    views = checked_views(augment, views, dataset)
+    look = functools.partial(
+        evaluated,
+        network,
+        dataset,
+        batch_size=batch_size,
+        loss=loss,
+        workers=workers,
+        views=views,
+        seed=seed,
     )
+    shape, form = outputs_of(network, first(dataset)).shape, network.output
+    if form in CLASSES and len(shape) > 2:
+        pixels = Pixels(names_of(network, shape[1:]), form)
+        found = look(decide=True, keep=pixels.count)
+        return pixels.report(found)
+    found = look()
+    outputs, y, rows = found["outputs"], found["y"], rows_of(found)
+    if form not in CLASSES:
+        numbers = outputs.astype(np.float64)
+        if form == "exp":
+            with np.errstate(over="ignore"):  # of a network that has diverged: infinite
+                numbers = np.exp(numbers)
+        return regression_report(y.reshape(numbers.shape), numbers, **rows)
+    said, probabilities = decided(outputs, form), class_probabilities(outputs, form)
+    report = classification_report if said.ndim == 1 else label_report
+    rows |= {"classes": names_of(network, shape[1:]), "probabilities": probabilities}
+    return report(labels_of(y, said, form), said, **rows)
 
 
 def predict(
@@ -106,6 +134,9 @@ def predict(
     *,
     batch_size: int = 32,
     raw: bool = False,
+    augment: Augment | str | None = None,
+    views: int | None = None,
+    seed: int = 0,
     workers: int | None = None,
 ) -> np.ndarray:
     """What a network says about inputs: probabilities ``[n, classes]`` for a classifier.
@@ -117,19 +148,27 @@ def predict(
         >>> network, _ = fcnn.fit(serial(flatten, dense(10)), train, epochs=1, progress=False)
         >>> fcnn.predict(network, test.x[:3]).shape
         (3, 10)
+        >>> shifted = fcnn.augment.translate(0.1)
+        >>> fcnn.predict(network, test.x[:3], augment=shifted, views=4).shape
+        (3, 10)
 
     Args:
         network: What ``fit`` returned.
         x: Inputs ``[n, ...]``, any n from zero on; a dataset stands for its inputs.
         batch_size: Examples at a time; the program is compiled once for each size.
         raw: Whether to return the outputs as they are (logits).
+        augment: For test-time augmentation, an augmentation or the name of a recipe: predictions
+            are means over the example as it is and drawn views of it. What is drawn for an example
+            follows from ``seed`` and its place in ``x``.
+        views: How many views are drawn with ``augment``; 8 if nothing is said.
+        seed: Of the views.
         workers: Threads that read the inputs of a dataset, as for ``fit``.
 
     Raises:
         ValueError: inputs of another shape than the network was made for, NaN in them, or examples
-            that cannot be read: every one has its prediction.
+            that cannot be read: every one has its prediction; or views that do not suit them.
     """
-    _check_network(network, "predict")
+    check_network(network, "predict")
     if not isinstance(x, Dataset):
         x = as_dataset((x, np.zeros(len(x), np.int32)))
     if len(x) == 0:
@@ -143,32 +182,48 @@ def predict(
             f"{len(x) - len(dataset)} of {len(x)} examples of x cannot be read; predict for what "
             "fcnn.data.readable(x) leaves, so that each prediction has its example"
         )
-    run = forward(network.layer, "identity" if raw else network.output)
+    views = checked_views(augment, views, dataset)
+    run = forward(network.layer, network.output, raw, views)
     source = batches(dataset, batch_size, workers=workers_for(dataset, workers))
-    results = _followed(source, lambda batch: run(network.params, network.state, batch["x"]))
-    return np.concatenate(results)[: len(dataset)]
+    key = {} if views is None else {"key": random.key(seed)}
+
+    def look(batch: Batch) -> jax.Array:
+        asked = {"x": batch["x"], "index": batch["index"], **key}
+        return run(network.params, network.state, asked)
+
+    return np.concatenate(_followed(source, look))[: len(dataset)]
 
 
 @functools.lru_cache(maxsize=64)  # a program for each layer that was asked lately
-def forward(layer: Layer, output: str) -> Any:
-    """The jitted ``(params, state, x) -> predictions`` in evaluation mode."""
-    activation = ACTIVATIONS[output]
+def forward(layer: Layer, output: str, raw: bool, views: Views | None = None) -> Any:
+    """The jitted ``(params, state, batch) -> predictions`` in evaluation mode; raw outputs if asked
+    for. A batch has ``x``, and for views ``index`` and ``key``.
+    """
+    activation = identity if raw else ACTIVATIONS[output]
+    compute = outputs_for(layer, output, views)
 
     @jax.jit
-    def run(params: Params, state: State, x: Any) -> jax.Array:
-        outputs, _ = layer.apply(params, state, x)
+    def run(params: Params, state: State, batch: Batch) -> jax.Array:
+        outputs = compute(params, state, batch)
         return activation(outputs.astype(np.float32) if outputs.dtype.itemsize < 4 else outputs)
 
     return run
 
 
 @functools.lru_cache(maxsize=64)
-def evaluation_step(layer: Layer, loss: Loss, metrics: tuple[tuple[str, Loss], ...]) -> Any:
+def evaluation_step(
+    layer: Layer,
+    loss: Loss,
+    metrics: tuple[tuple[str, Loss], ...],
+    output: str = "identity",
+    views: Views | None = None,
+) -> Any:
     """The jitted ``(params, state, batch) -> {"outputs", "loss", ...}``, a value per example."""
+    compute = outputs_for(layer, output, views)
 
     @jax.jit
     def run(params: Params, state: State, batch: Batch) -> dict[str, jax.Array]:
-        outputs, _ = layer.apply(params, state, batch["x"])
+        outputs = compute(params, state, batch)
         named = (("loss", loss), *metrics)
         values = {name: each(name, function, outputs, batch["y"]) for name, function in named}
         return {"outputs": outputs, **values}
@@ -176,16 +231,21 @@ def evaluation_step(layer: Layer, loss: Loss, metrics: tuple[tuple[str, Loss], .
     return run
 
 
-def _followed(source: Ahead, function: Callable[[Batch], Any]) -> list[Any]:
-    """What a function of the device finds for each batch, brought back while it goes on."""
+def _followed(
+    source: Ahead, function: Callable[[Batch], Any], keep: Callable[[Any], Any] = identity
+) -> list[Any]:
+    """What a function of the device finds for each batch, brought back while it goes on; of that
+    what ``keep`` returns.
+    """
     results = []
     with contextlib.closing(source):
         arrivals = Arrivals(source)
         for batch in arrivals:
             results.append(function(batch))
             arrivals.follow(results[-1])
-            results[-2:-1] = jax.device_get(results[-2:-1])
-    return jax.device_get(results)
+            results[-2:-1] = map(keep, jax.device_get(results[-2:-1]))
+    results[-1:] = map(keep, jax.device_get(results[-1:]))
+    return results
 
 
 def evaluated(
@@ -199,15 +259,35 @@ def evaluated(
     workers: int | None = None,
     names: Sequence[str] | None = None,
     watch: Callable[[], None] = lambda: None,
+    views: Views | None = None,
+    seed: int = 0,
+    decide: bool = False,
+    keep: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = identity,
 ) -> dict[str, np.ndarray]:
-    """Outputs, loss and metrics of every example on the host, with its target ``y`` and its weight;
-    only those called ``names``, if there are any. ``watch`` is called before each batch.
+    """Outputs, loss and metrics of every example on the host, with its target ``y``, its weight and
+    its ``index``; only those called ``names``, if there are any.
+
+    Args:
+        network: What is looked at.
+        dataset: What it looks at.
+        batch_size: Examples at a time.
+        loss: A number for each example.
+        metrics: More of these, by name.
+        what: What errors call the data.
+        workers: Threads that read it.
+        names: What is kept; all but ``x`` if None.
+        watch: Called before each batch.
+        views: What outputs are means over.
+        seed: Of the views.
+        decide: Whether classes stand in place of outputs, as ``decided`` gives them.
+        keep: What is left of a batch on the host, called on each in order.
 
     Raises:
         ValueError: a label that the network cannot have.
         TypeError: labels of the wrong type.
     """
-    run = evaluation_step(network.layer, loss, metrics)
+    run = evaluation_step(network.layer, loss, metrics, network.output, views)
+    key = {} if views is None else {"key": random.key(seed)}
     outputs = outputs_of(network, first(dataset))
     source = feed(
         dataset,
@@ -221,18 +301,21 @@ def evaluated(
 
     def look(batch):
         watch()
-        found = {**batch, **run(network.params, network.state, batch)}
-        kept = names or [name for name in found if name != "x"]
+        found = {**batch, **run(network.params, network.state, {**batch, **key})}
+        if decide:
+            found["outputs"] = decided(found["outputs"], network.output)
+        kept = names or [name for name in found if name not in ("x", "epoch")]
         return {name: found[name] for name in {*kept, "index"}}
 
-    parts = _followed(source, look)
+    parts = _followed(source, look, keep)
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    index = found.pop("index")
-    real = index >= 0 if isinstance(dataset, Stream) else slice(len(dataset))
-    return {name: column[real] for name, column in found.items()}
+    real = found["index"] >= 0 if isinstance(dataset, Stream) else slice(len(dataset))
+    kept = names or found
+    return {name: column[real] for name, column in found.items() if name in kept}
 
 
-def _check_network(network: Any, name: str) -> None:
+def check_network(network: Any, name: str) -> None:
+    """Refuses what is no network; ``name`` is the function that was given it."""
     if not isinstance(network, Network):
         raise TypeError(f"{name} takes a Network, as fit returns it, got {network!r:.80}")
 

@@ -137,6 +137,30 @@ def classes_of(
     return tuple(dataset.classes)
 
 
+def count_classes(*parts: Dataset) -> int:
+    """How many classes the targets of classification data have.
+
+    Raises:
+        TypeError: the targets are numbers to predict, or not at hand.
+    """
+    counts = []
+    for part in parts:
+        if part.classes is not None:
+            counts.append(len(part.classes))
+        elif part.y is None:
+            raise TypeError(f"{part.name}: y is not at hand; say how many classes there are")
+        elif part.y.ndim > 1 and part.y.shape[-1] > 1:
+            counts.append(part.y.shape[-1])
+        elif part.y.dtype.kind == "f":
+            raise TypeError(
+                f"{part.name}: y holds {part.y.dtype}, but classes are needed: integers from 0 on, "
+                "one-hot rows or names"
+            )
+        else:
+            counts.append(int(part.y.max(initial=0)) + 1)
+    return max(counts)
+
+
 def output_form(loss: Any, dataset: Dataset, outputs: Any) -> str:
     """What turns outputs into predictions: from the loss, or for a loss of the user's own from the
     targets, which are classes if they are integers where outputs have several numbers.

@@ -16,8 +16,11 @@ from ..data.streams import Stream
 from ..data.workers import check_workers
 from ..store import CheckpointError
 from .augmenting import checked_augment
+from .averaging import Average, checked_average
+from .batch_statistics import restating
 from .checkpointing import basis_of, go_with_checkpoints
 from .epochs import trainer, validator
+from .gradients import check_ways
 from .history import History
 from .interruptions import listening
 from .memory import is_out_of_memory, out_of_memory
@@ -41,6 +44,9 @@ def fit(
     augment: Augment | str | None = None,
     penalty: Callable[[Any], jax.Array] | None = None,
     trainable: str = ".*",
+    average: Average | str | None = None,
+    sharpness: float | None = None,
+    accumulate: int = 1,
     class_weight: Mapping[Any, float] | str | None = None,
     patience: int | None = None,
     monitor: str | None = None,
@@ -89,7 +95,8 @@ def fit(
         train: A dataset, or ``(x, y)``, or ``(x, y, weight)``. Labels may be integers, one-hot
             rows, or strings, which become sorted classes. Or what gives batches of these whenever
             it is iterated, in an order and a size of its own: see ``fcnn.data.stream``.
-        loss: ``(outputs, targets) -> [n]``, or its name in ``fcnn.losses``.
+        loss: ``(outputs, targets) -> [n]``, or its name in ``fcnn.losses``; or, to learn from
+            another network, what ``fcnn.losses.distillation`` makes.
         optimizer: An optax transformation or a name in ``fcnn.optimizers``; Adam at 1e-3 if none.
         epochs: How often every example is seen.
         batch_size: Examples in a step; the last batch of an epoch is filled up with examples that
@@ -101,9 +108,16 @@ def fit(
             ``(key, image) -> image`` for one example, run on the device. ``fcnn.train.seen`` shows
             what comes out.
         penalty: ``params -> scalar``, such as ``optimizers.l2(1e-4)``.
-        trainable: Which parameters are trained, as a pattern on their paths; the others, and their
-            running statistics, keep every bit. All layers run in training mode: what is to run as
-            in evaluation, put into ``frozen``.
+        trainable: Which parameters are trained, as a pattern on their paths; the others keep every
+            bit. A part of which none is trained runs as in evaluation, with all that is in it: its
+            batch norms use their running statistics and keep them, its dropout is off.
+        average: "ema", "swa", or what ``fcnn.train.ema(decay)`` and ``fcnn.train.swa(start)`` make:
+            an average of the values along the run, which is what is validated, saved and returned.
+            The run itself goes on as without; the loss of training is that of its own values.
+        sharpness: The radius within which the loss is to be low, such as 0.05, for a flatter
+            minimum (SAM, arXiv:2010.01412); a step takes twice the time.
+        accumulate: Parts of a batch that are computed one after the other, with the memory of one:
+            the step is the same, except that batch norms see a part at a time.
         class_weight: ``{class: weight}``, or "balanced" for n / (classes * count).
         patience: Stop after that many epochs without a better value of ``monitor``.
         monitor: The column that says which epoch is best; the validation loss if there is one,
@@ -173,9 +187,14 @@ def fit(
         "penalty": penalty,
         "trainable": trainable,
     }
-    ts = start(model, lesson["optimizer"], jax.random.key(seed), task.x, trainable=trainable)
-    step = make_step(task.layer, metrics=task.metrics, **lesson)
-    shown.steps = _steps(task.train, batch_size)
+    size = task.train.size if isinstance(task.train, Stream) else batch_size
+    check_ways(sharpness, accumulate, size)
+    shown.steps = steps = _steps(task.train, batch_size)
+    mean = checked_average(average, None if steps is None else epochs * steps)
+    key = jax.random.key(seed)
+    ts = start(model, lesson["optimizer"], key, task.x, trainable=trainable, average=mean)
+    ways = {"average": mean, "sharpness": sharpness, "accumulate": accumulate}
+    step = make_step(task.layer, metrics=task.metrics, **lesson, **ways)
     shown.say(f"{_introduction(ts, trainable, task)}; seed {seed}")
 
     signals = [signal.SIGINT] if checkpoint is None else [signal.SIGINT, signal.SIGTERM]
@@ -184,8 +203,7 @@ def fit(
         try:
             look = None
             if task.held_out is not None:
-                values = (ts.params, ts.state)
-                look = validator(task, values, batch_size, workers, watch=asked.check)
+                look = validator(task, ts.result, batch_size, workers, watch=asked.check)
             run = Run(
                 task=task,
                 lesson=lesson,
@@ -203,10 +221,14 @@ def fit(
                 shown=shown,
                 asked=asked,
             )
+            if mean is not None and mean.recompute:
+                feeding = (batch_size, seed, workers)
+                run.restate = restating(task, trainable, lesson["augment"], feeding, asked.check)
             if folder is None:
                 run.go()
             else:
-                basis = basis_of(task, step, ts, batch_size, seed)
+                warm = isinstance(model, Network)
+                basis = basis_of(task, step, ts, batch_size, seed, warm=warm)
                 go_with_checkpoints(run, folder, basis, keep=keep, on_error=on_save_error)
         except jax.errors.JaxRuntimeError as error:
             if is_out_of_memory(error):
@@ -217,7 +239,7 @@ def fit(
             raise
     asked.pass_on()
     history = run.history
-    history.last = task.network(run.ts.params, run.ts.state)
+    history.last = run.network()
     best = patience is not None and history.best is not None and not history.interrupted
     return (history.best if best else history.last), history
 

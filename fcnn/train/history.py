@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from .. import figures
 from ..core import Network
-from ..extras import require
 from ..tables import html_table, text_table
 
 
@@ -104,35 +104,7 @@ class History:
         Returns:
             The matplotlib figure (extra ``plots``).
         """
-        plt = require("matplotlib.pyplot", "plots")
-        if not self.rows:
-            raise ValueError("nothing to plot: the history has no epochs")
-        skip = {"epoch", "seconds", "rate", "waited"}
-        columns = [c for c in self.rows[0] if c not in skip and not c.startswith("validation_")]
-        wide = min(len(columns), 3)
-        high = -(-len(columns) // wide)
-        figure = plt.Figure(figsize=(4.2 * wide, 3.2 * high), layout="constrained")
-        axes = figure.subplots(high, wide, squeeze=False).flat
-        epochs = self["epoch"]
-        marker = "o" if len(epochs) <= 30 else None
-        for column, ax in zip(columns, axes, strict=False):
-            ax.plot(epochs, self[column], marker=marker, markersize=4, label="training")
-            if f"validation_{column}" in self.rows[0]:
-                values = self[f"validation_{column}"]
-                ax.plot(epochs, values, marker=marker, markersize=4, label="validation")
-            if self.best_epoch and self.monitor.startswith("validation_"):
-                line = {"color": "gray", "linestyle": ":", "linewidth": 1.2, "zorder": 0}
-                ax.axvline(self.best_epoch, label=f"epoch {self.best_epoch}, best", **line)
-            if len(ax.lines) > 1:
-                ax.legend(frameon=False)
-            ax.set_title(column.replace("_", " "), fontsize=11)
-            ax.set(xlabel="epoch", xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
-            ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.grid(alpha=0.3)
-        for ax in axes:  # what is left of the last row
-            ax.remove()
-        return figure
+        return figures.training(self)
 
 
 def _number(column: str, value: float) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -9,6 +11,7 @@ import numpy as np
 
 from ..core import spec
 from ..data.streams import Stream
+from ..tables import amount
 from .feeding import translated
 from .preparing import Task
 from .state import TrainState
@@ -35,25 +38,87 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def out_of_memory(step: Step, ts: Any, task: Task, batch_size: int) -> OutOfMemoryError:
     """The error that says what a step needs, by shapes alone; it compiles a few smaller steps."""
-    room = available()
-    two, four = (_needed(step, ts, task, size) for size in (2, 4))  # one alone is often simpler
-    each = max((four - two) // 2, 1)
-    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ts))
-    params = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ts.params))
-    needed = kept + two + (batch_size - 2) * each
-    fits = min(max((room - kept - two) // each + 2, 1), batch_size - 1)
-    fits = 2 ** (fits.bit_length() - 1) if fits > 2 else fits  # sizes that devices like
-    while fits > 0 and kept + _needed(step, ts, task, fits) > room:
-        fits //= 2
+    room, needs = available(), Needs(step, ts, task)
+    about = needs.about(batch_size)
     text = (
-        f"a step with batch_size={batch_size} needs about {_shown(needed)}: parameters "
-        f"{_shown(params)}, what the optimizer and the state hold {_shown(kept - params)}, "
-        f"activations and gradients {_shown(needed - kept)}; there are {_shown(room)}. "
+        f"a step with batch_size={batch_size} needs about {amount(about)}: parameters "
+        f"{amount(needs.params)}, what the optimizer and the state hold "
+        f"{amount(needs.kept - needs.params)}, activations and gradients "
+        f"{amount(about - needs.kept)}; there are {amount(room)}. "
     )
+    fits = needs.largest(room, batch_size - 1)
     if fits < 1:
         text += "Not even one example fits; take smaller inputs, a smaller model, or remat"
         return OutOfMemoryError(text, batch_size, None)
     return OutOfMemoryError(f"{text}batch_size={fits} should fit", batch_size, fits)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """How much memory a step takes, in bytes, by shapes alone.
+
+    Attributes:
+        step: The step, as ``make_step`` makes it.
+        ts: The train state, or its shapes.
+        task: What is learned.
+    """
+
+    step: Step
+    ts: TrainState
+    task: Task
+
+    @property
+    def params(self) -> int:
+        """What the parameters take."""
+        return bytes_of(self.ts.params)
+
+    @property
+    def kept(self) -> int:
+        """What stays from step to step: parameters, optimizer and state."""
+        return bytes_of(self.ts)
+
+    def beside(self, size: int) -> int:
+        """What a step with a batch of so many takes beside its arguments, as the compiler plans."""
+        plan = compiled_step(self.step, self.ts, self.task, size).memory_analysis()
+        return plan.temp_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+
+    def about(self, size: int) -> int:
+        """All that a step with a batch of so many takes, from what small ones do."""
+        two, each = self._small
+        return self.kept + two + (size - 2) * each
+
+    def largest(self, room: int, most: int) -> int:
+        """The largest batch that fits, ``most`` or a power of two; 0 where not even one does."""
+        two, each = self._small
+        fits = min(max((room - self.kept - two) // each + 2, 1), most)
+        fits = 2 ** (fits.bit_length() - 1) if 2 < fits < most else fits  # what devices like
+
+        def fit(size):
+            return self.kept + self.beside(size) <= room
+
+        if fits > 0 and fit(fits):  # small steps may say too much of large ones
+            while fits < most and fit(more := min(2 * fits, most)):
+                fits = more
+            return fits
+        while fits > 0 and not fit(fits):
+            fits = 2 ** (fits.bit_length() - 1) if fits & (fits - 1) else fits // 2
+        return fits
+
+    @cached_property
+    def _small(self) -> tuple[int, int]:
+        """What two examples take beside the arguments, and what each further one adds."""
+        two, four = self.beside(2), self.beside(4)  # one alone is often simpler
+        return two, max((four - two) // 2, 1)
+
+
+def compiled_step(step: Step, ts: Any, task: Task, size: int) -> jax.stages.Compiled:
+    """The program of a step with a batch of so many examples; nothing is run."""
+    return step.lower(spec(ts), shapes_of(task, size)).compile()
+
+
+def bytes_of(tree: Any) -> int:
+    """What the arrays of a tree take."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def available() -> int:
@@ -81,15 +146,3 @@ def _batch(task: Task) -> dict[str, np.ndarray]:
     columns = {name: np.zeros(data.size, dtype) for name, dtype in filling.items()}
     y = translated(data.first["y"], data.classes, task.classes)
     return {**columns, **data.first, "y": y}  # and the source, which may be used up, is left
-
-
-def _needed(step: Step, ts: TrainState, task: Task, size: int) -> int:
-    """Bytes that a step of this size takes beside its arguments, as the compiler plans it."""
-    plan = step.lower(spec(ts), shapes_of(task, size)).compile().memory_analysis()
-    return plan.temp_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
-
-
-def _shown(size: float) -> str:
-    digits = len(str(int(size)))
-    thousands = min((digits - 1) // 3, 4)
-    return f"{size / 1000**thousands:,.1f} {('bytes', 'kB', 'MB', 'GB', 'TB')[thousands]}"

@@ -116,6 +116,8 @@ def prepare(
     outputs = outputs_of(model, x)
     check_ending(model, loss)
     form = output_form(loss, dataset, outputs)
+    for data in (dataset, held_out):
+        _check_amounts(data, loss)
     classes = classes_of(model, dataset, outputs, form)
     for data, what in ((dataset, "train"), (held_out, "validation")):
         if data is not None and data.y is not None:  # else each batch is looked at as it comes
@@ -147,6 +149,19 @@ def check_choice(name: str, given: Any, *known: str) -> None:
     """Refuses what is none of the choices."""
     if given not in known:
         raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, got {given!r:.80}")
+
+
+def _check_amounts(data: Dataset | Stream | None, loss: Loss) -> None:
+    """Refuses names of classes where a loss would take their numbers for amounts."""
+    if data is None or data.classes is None or losses.output_of(loss) not in ("identity", "exp"):
+        return
+    if first(data, "y").ndim == 1:
+        names = ", ".join(data.classes[:3]) + (", ..." if len(data.classes) > 3 else "")
+        raise TypeError(
+            f"the targets of {data.name} are the classes {names}, and this loss would take them "
+            "for the amounts 0, 1, ...; give a loss over classes, such as cross_entropy, or "
+            "numbers as targets: (x, y)"
+        )
 
 
 def _named(metrics: Any, form: str | None) -> dict[str, Loss]:

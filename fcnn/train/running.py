@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Network
+from ..core import Network, State
 from ..data.streams import Stream
-from .diagnosing import NonFiniteError, diagnose
+from .diagnosing import NonFiniteError, first_not_finite
 from .epochs import Begin
 from .history import History
 from .interruptions import Asked, Interrupted
 from .looping import Found
 from .preparing import Task
 from .progress import Epoch, Progress
-from .state import TrainState
+from .state import TrainState, with_statistics
 
 TIMES = 10  # how many steps in a row may be left out, and how often a run goes back to an anchor
 
@@ -72,7 +72,7 @@ class Run:
 
     Attributes:
         task: What is learned.
-        lesson: The arguments of ``make_step`` that ``diagnose`` takes too.
+        lesson: The arguments of ``make_step`` that ``first_not_finite`` takes too.
         ts: The train state; its buffers are those of the next step.
         at: How far the run has come.
         history: The epochs so far.
@@ -86,6 +86,7 @@ class Run:
         every: Steps from checkpoint to checkpoint; None for one at the end of each epoch only.
         shown: Where the run is shown.
         asked: Whether it was asked to end.
+        restate: Computes statistics for an average anew, ``(ts, epoch) -> state``, if it is to be.
         save: Writes a checkpoint, if there are to be any.
         anchor: The train state that "rollback" goes back to.
     """
@@ -105,6 +106,7 @@ class Run:
     every: int | None
     shown: Progress
     asked: Asked
+    restate: Callable[[TrainState, int], State] | None = None
     save: Callable[["Run"], None] | None = None
     anchor: TrainState | None = None
 
@@ -126,17 +128,19 @@ class Run:
 
     def network(self) -> Network:
         """A copy of the network as it is now: the next step takes the buffers of ``ts``."""
-        return self.task.network(*copied((self.ts.params, self.ts.state)))
+        return self.task.network(*copied(self.ts.result))
 
     def _epoch(self) -> None:
         begun, before = time.perf_counter(), self.at.seconds
         with self.shown.epoch(self.at.epoch + 1, done=_length(self.at.found)) as bar:
             self._steps(bar)
+        if self.restate is not None and int(self.ts.average["count"]):
+            self.ts = with_statistics(self.ts, self.restate(self.ts, self.at.epoch))
         row = {"epoch": self.at.epoch + 1, **means(self.at.found)}
         if self.non_finite != "raise" or "skipped" in (self.history.rows or [{}])[-1]:
             row["skipped"] = int(np.sum(~self.at.found["finite"]))
         if self.look is not None:
-            seen = means(self.look(self.ts.params, self.ts.state))
+            seen = means(self.look(*self.ts.result))
             row |= {f"validation_{name}": mean for name, mean in seen.items()}
         stream = isinstance(self.task.train, Stream)
         examples = self.at.examples if stream else len(self.task.train)
@@ -233,7 +237,7 @@ class Run:
             under_way.go_on(replace(back, step=after), number)
             return
         self.ts, batch = replace(ts, step=after - 1), under_way.batch(number)
-        found = diagnose(self.task.layer, self.ts, batch, **self.lesson)
+        found = first_not_finite(self.task.layer, self.ts, batch, **self.lesson)
         index = np.asarray(batch["index"])[found.rows & (np.asarray(batch["weight"]) != 0)]
         raise NonFiniteError(
             self.at.epoch + 1, number + 1, found, index, self.network(), self.history

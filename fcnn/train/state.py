@@ -1,6 +1,6 @@
 """What changes from step to step, as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import optax
 from jax import random
 
 from ..core import Layer, Network, Params, State, as_layer, spec, trees
+from .averaging import Average, Averaged, begin, in_types_of
 
 
 @jax.tree_util.register_dataclass
@@ -22,6 +23,8 @@ class TrainState:
         opt_state: What the optimizer remembers.
         step: Steps taken, an int32 scalar. The random key of a step is ``fold_in(key, step)``.
         key: The key of the run.
+        average: The averages of ``params`` and ``state`` and how many values are in them, where
+            some are kept.
     """
 
     params: Params
@@ -29,6 +32,21 @@ class TrainState:
     opt_state: Any
     step: jax.Array
     key: jax.Array
+    average: Averaged | None = None
+
+    @property
+    def result(self) -> tuple[Params, State]:
+        """Parameters and state of the network that the run gives: the averages, if there are."""
+        if self.average is None:
+            return self.params, self.state
+        means = (self.average["params"], self.average["state"])
+        return in_types_of(means, (self.params, self.state))
+
+
+def with_statistics(ts: TrainState, state: State) -> TrainState:
+    """The train state whose average has these statistics."""
+    own = in_types_of(state, ts.average["state"])
+    return replace(ts, average={**ts.average, "state": own})
 
 
 def start(
@@ -38,6 +56,7 @@ def start(
     x: Any = None,
     *,
     trainable: str = ".*",
+    average: Average | None = None,
 ) -> TrainState:
     """The state before the first step.
 
@@ -47,6 +66,7 @@ def start(
         key: A typed key, ``jax.random.key(seed)``.
         x: Inputs or their shapes and dtypes, batch axis included; not needed for a network.
         trainable: Which parameters are trained, as a pattern on their paths.
+        average: The average of the values to keep, as ``ema`` makes it.
 
     Raises:
         ValueError: the pattern matches no parameter, or a layer comes without ``x``.
@@ -62,7 +82,8 @@ def start(
     # Of definite types, as they are when they come back from a file.
     opt_state = jax.tree.map(_definite, only(optimizer, trainable).init(params))
     check_pattern(trainable, params)
-    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32), run_key(key))
+    averaged = None if average is None else begin(params, state)
+    return TrainState(params, state, opt_state, jnp.zeros((), jnp.int32), run_key(key), averaged)
 
 
 def _definite(leaf: Any) -> jax.Array:

@@ -1,7 +1,8 @@
 """The step: one batch, one update, as a pure and jitted function."""
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,8 +12,11 @@ from jax import lax, random
 
 from .. import losses
 from ..augment import on_batch
-from ..core import Layer, Network, as_layer, trees
+from ..core import Layer, Network, Visit, as_layer, partly_frozen, trees, visits
+from ..core.recipes import Recipe
+from .averaging import Average, follow
 from .compiling import compiled
+from .gradients import in_parts, uphill
 from .state import TrainState, only
 
 FEW = 2**14  # numbers of a leaf that is looked at together with others
@@ -32,6 +36,9 @@ def make_step(
     augment: Augment | None = None,
     penalty: Callable[[Any], jax.Array] | None = None,
     trainable: str = ".*",
+    average: Average | None = None,
+    sharpness: float | None = None,
+    accumulate: int = 1,
 ) -> Step:
     """A jitted ``step(ts, batch) -> (ts, metrics)``.
 
@@ -65,49 +72,71 @@ def make_step(
             example becomes follows from the key of ``ts`` and the example's ``epoch`` and
             ``index``, columns of ``fcnn.data.batches``; without them from the step.
         penalty: ``params -> scalar``, added to the loss and reported apart.
-        trainable: Which parameters are trained, as a pattern on their paths; the others and their
-            running statistics keep every bit.
+        trainable: Which parameters are trained, as a pattern on their paths; the others keep every
+            bit. A part without any that match runs as in evaluation, and keeps its statistics.
+        average: The average of the values to keep, as ``ema`` makes it; the same as in ``start``.
+        sharpness: The radius of sharpness-aware minimisation (arXiv:2010.01412): the gradient is
+            taken where the loss is worst within it, which takes twice the time.
+        accumulate: Parts of a batch that are computed one after the other, so that the activations
+            are those of one part. The gradient is that of the batch; batch norms see a part.
 
     Returns:
         The step. Its metrics are scalars: ``loss``, ``weight`` (the sum), ``finite``, those asked
         for, and ``penalty`` where there is one.
     """
     layer = model.layer if isinstance(model, Network) else as_layer(model)
+    layer = partly_frozen(layer, trainable)
     optimizer = only(optimizer, trainable)
     metrics = dict(metrics or {})
+    still: list[str] = []  # paths of layers that `frozen` made
 
-    def objective(params, ts, batch, key):
+    def forward(params, state, x, key):
+        return layer.apply(params, state, x, train=True, key=key)
+
+    def objective(params, state, batch, key):
         x, y, weight = batch["x"], batch["y"], batch.get("weight")
-        outputs, state = layer.apply(params, ts.state, x, train=True, key=key)
+        of_batch = losses.given(loss, x)
+        (outputs, state), seen = visits(forward)(params, state, x, key)
+        still[:] = [visit.path for visit in seen if _is_frozen(visit)]
         values = {
             name: weighted_mean(each(name, metric, outputs, y), weight)
             for name, metric in metrics.items()
         }
-        values["loss"] = total = weighted_mean(each("loss", loss, outputs, y), weight)
-        values["weight"] = jnp.float32(len(x)) if weight is None else weight.sum()
+        values["loss"] = total = weighted_mean(each("loss", of_batch, outputs, y), weight)
         if penalty is not None:
-            values["penalty"] = penalty(params)
+            trained = keep(without(still, trainable), lax.stop_gradient(params), params)
+            values["penalty"] = penalty(trained)
             total = total + values["penalty"]
         return total, (state, values)
+
+    gradient = jax.value_and_grad(objective, has_aux=True)
+    if accumulate > 1:
+        gradient = in_parts(gradient, accumulate)
+    if sharpness is not None:
+        gradient = uphill(gradient, sharpness)
 
     def step(ts: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         key = random.fold_in(ts.key, ts.step)
         if augment is not None:
             batch = augmented(augment, ts.key if "epoch" in batch else key, batch)
-        gradient = jax.value_and_grad(objective, has_aux=True)
-        (total, (state, values)), grads = gradient(ts.params, ts, batch, key)
+        (total, (state, values)), grads = gradient(ts.params, ts.state, batch, key)
+        weight = batch.get("weight")
+        values["weight"] = jnp.float32(len(batch["x"])) if weight is None else weight.sum()
         updates, opt_state = optimizer.update(grads, ts.opt_state, ts.params)
         params = optax.apply_updates(ts.params, updates)
-        params, state = keep(trainable, ts.params, params), keep(trainable, ts.state, state)
+        params = keep(without(still, trainable), ts.params, params)
 
-        new = (params, state, opt_state)
+        kept = None
+        if average is not None:
+            kept = follow(average, ts.average, params, state, ts.step + 1)
+        new = (params, state, opt_state, kept)
         squares = jax.tree.map(squared, grads)  # which optimizers sum up
         finite = all_finite((total, squares, params, state)) & batch.get("going", True)
         values["finite"] = finite
-        old = (ts.params, ts.state, ts.opt_state)
+        old = (ts.params, ts.state, ts.opt_state, ts.average)
         # One branch for all, where a `where` for each leaf would be a kernel to compile.
-        params, state, opt_state = lax.cond(finite, lambda n, o: n, lambda n, o: o, new, old)
-        return TrainState(params, state, opt_state, ts.step + 1, ts.key), values
+        params, state, opt_state, kept = lax.cond(finite, lambda n, o: n, lambda n, o: o, new, old)
+        return TrainState(params, state, opt_state, ts.step + 1, ts.key, kept), values
 
     return compiled(step, donate=(0,))
 
@@ -151,6 +180,21 @@ def weighted_mean(values: jax.Array, weight: jax.Array | None) -> jax.Array:
         return values.mean()
     total = weight.sum()
     return (values * weight).sum() / jnp.where(total == 0, 1, total)
+
+
+def without(paths: Sequence[str], pattern: str) -> str:
+    """The pattern, of which what lies below these paths does not match."""
+    below = "|".join(f"{re.escape(path)}/" for path in paths)
+    return f"(?!{below})(?:{pattern})" if paths else pattern
+
+
+def _is_frozen(visit: Visit) -> bool:
+    """Whether all of a layer is ``frozen``: itself, or what it runs again or in copies."""
+    made_by = visit.layer.made_by
+    while made_by is not None and made_by.name in ("remat", "repeat"):
+        inner = (*made_by.args, *made_by.options.values())[0]
+        made_by = inner if isinstance(inner, Recipe) else None
+    return made_by is not None and made_by.name == "frozen"
 
 
 def keep(trainable: str, old: Any, new: Any) -> Any:

@@ -5,6 +5,7 @@ needs none of these frameworks. What the arrays are for is known elsewhere.
 """
 
 from .choosing import read_weights as read_weights
+from .hub import from_hub as from_hub
 from .keras import read_keras as read_keras
 from .pytorch import read_pytorch as read_pytorch
 from .reading import WeightsError as WeightsError
@@ -14,6 +15,7 @@ from .tensorflow_js import read_tensorflow_js as read_tensorflow_js
 
 __all__ = [
     "WeightsError",
+    "from_hub",
     "read_keras",
     "read_pytorch",
     "read_safetensors",

@@ -33,6 +33,7 @@ OPTIONS = {
     "augment": noise,
     "seed": 3,
     "validation": bands(21, seed=1),
+    "average": fcnn.train.ema(0.9),
     "progress": False,
 }
 
@@ -81,7 +82,7 @@ def test_a_run_goes_on_from_any_step_bit_for_bit(whole, step, tmp_path):
     assert len(checkpoint_steps(place)) <= 2
     newest, _ = newest_checkpoint(place)
     assert newest.step == STEPS
-    assert_equal(newest.values["params"], result[0].params)
+    assert_equal(newest.values["average"]["params"], result[0].params)
 
 
 def test_a_network_is_loaded_from_a_checkpoint(whole, tmp_path):
@@ -155,6 +156,17 @@ def test_other_columns_and_fewer_epochs_are_refused(whole, step, tmp_path):
         run(data, place, metrics=["cross_entropy"])
     with pytest.raises(CheckpointError, match="3 epochs ended there; here are 2"):
         run(data, only(STEPS, folder, tmp_path / "whole"), epochs=2)
+
+
+def test_a_network_that_is_not_used_is_said(tmp_path):
+    options = {"epochs": 2, "batch_size": 8, "progress": False}
+    networks = [fcnn.fit(small(), bands(12), seed=seed, **options)[0] for seed in (1, 2)]
+    first, _ = fcnn.fit(networks[0], bands(12), checkpoint=tmp_path, **options)
+    again, _ = fcnn.fit(networks[0], bands(12), checkpoint=tmp_path, **options)  # the same call
+    assert_equal(again.params, first.params)
+    with pytest.warns(UserWarning, match="of the network that was given are not used"):
+        again, _ = fcnn.fit(networks[1], bands(12), checkpoint=tmp_path, **options)
+    assert_equal(again.params, first.params)
 
 
 def test_a_stream_says_that_its_steps_have_changed(tmp_path):

@@ -306,13 +306,13 @@ def test_labels_of_two_classes_may_be_true_and_false():
     assert fcnn.evaluate(network, (data.x, data.y > 0)).n == 30
 
 
-def test_labels_of_several_kinds_at_once_are_reported_as_decisions():
+def test_labels_of_several_kinds_at_once_are_reported_by_their_names():
     data = bands(30)
     y = np.stack([data.y > 0, data.y > 1], 1).astype(np.float32)
     several = fcnn.data.arrays(data.x, y, classes=["not top", "bottom"])
     network, _ = fit(serial(flatten, dense(2)), several, loss="binary_cross_entropy", epochs=20)
     report = fcnn.evaluate(network, several)
-    assert [row.name for row in report.per_class] == ["0", "1"]
+    assert [row.name for row in report.per_class] == ["not top", "bottom"]
     assert report.accuracy > 0.9
 
 

@@ -55,8 +55,9 @@ def test_the_batches_on_the_device_are_those_of_the_host(n, size):
         {"class_weight": {"top": 2.0}, "validation": bands(21, seed=1)},
         {"trainable": ".*dense1/.*", "metrics": ["accuracy", "cross_entropy"]},
         {"batch_size": 50},
+        {"average": "ema", "sharpness": 0.05, "accumulate": 2, "validation": bands(21, seed=1)},
     ],
-    ids=["plain", "augment", "weights", "trainable", "one batch"],
+    ids=["plain", "augment", "weights", "trainable", "one batch", "averaged"],
 )
 def test_a_loop_on_the_device_gives_what_step_by_step_gives(options):
     data = bands(37)
