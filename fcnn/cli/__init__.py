@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 
 from ..store.manifest import versions
-from . import checking, describing, training, using, verifying
+from . import checking, describing, explaining, searching, training, using, verifying
 from .caching import keep_programs
 from .sources import say
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fcnn {versions()['fcnn']}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for topic in (training, using, checking, verifying, describing):
+    for topic in (training, searching, using, explaining, checking, verifying, describing):
         topic.add_commands(commands)
     for command in commands.choices.values():
         command.add_argument(

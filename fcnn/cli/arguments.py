@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 
 
 def count(text: str) -> int:
@@ -35,6 +36,15 @@ def seed(text: str) -> int:
     if not 0 <= value < 2**64:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
     return value
+
+
+def pattern(text: str) -> str:
+    """A regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+    return text
 
 
 def size(text: str) -> tuple[int, int]:

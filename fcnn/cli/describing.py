@@ -41,8 +41,8 @@ def run_summary(options: argparse.Namespace) -> int:
     table = _table(options)
     if options.json:
         rows = [{**row._asdict(), "flops": row.flops} for row in table.rows]
-        totals = {"params": table.params, "macs": table.macs, "flops": table.flops}
-        print(json.dumps({**totals, "rows": rows}))
+        names = ("params", "macs", "flops", "memory")
+        print(json.dumps({**{name: getattr(table, name) for name in names}, "rows": rows}))
     else:
         print(table)
     return 0

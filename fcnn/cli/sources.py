@@ -86,28 +86,6 @@ def pictures_for(network: Network) -> dict[str, Any]:
     return {"size": shape[:2], "mode": "gray" if shape[-1] == 1 else "rgb"}
 
 
-def count_classes(*parts: Dataset) -> int:
-    """How many classes the targets of classification data have.
-
-    Raises:
-        TypeError: the targets are numbers to predict.
-    """
-    counts = []
-    for part in parts:
-        if part.classes is not None:
-            counts.append(len(part.classes))
-        elif part.y.ndim > 1 and part.y.shape[-1] > 1:
-            counts.append(part.y.shape[-1])
-        elif part.y.dtype.kind == "f":
-            raise TypeError(
-                f"{part.name}: y holds {part.y.dtype}, but classes are needed: integers from 0 on, "
-                "one-hot rows or names"
-            )
-        else:
-            counts.append(int(part.y.max(initial=0)) + 1)
-    return max(counts)
-
-
 def read_network(run: str) -> Network:
     """The network of a run's folder, or of a file.
 

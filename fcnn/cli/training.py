@@ -10,16 +10,25 @@ from typing import Any
 import jax
 
 from .. import augment, data, models, optimizers, store, train
-from ..core import Layer, serial
+from ..core import Layer, Network
 from ..data import Dataset
 from ..extras import available
-from ..layers import rescale
 from ..store.checkpoints import checkpoint_steps
 from ..store.files import write_file
 from ..store.locks import locked
 from ..store.manifest import versions
 from . import arguments
-from .sources import FORMS, WHITE, are_pictures, count_classes, data_name, halves, read_data, say
+from .beginning import but, fresh, from_file
+from .sources import (
+    FORMS,
+    are_pictures,
+    data_name,
+    halves,
+    pictures_for,
+    read_data,
+    read_network,
+    say,
+)
 
 NO_PICTURES = {"size": None, "mode": "rgb", "on_error": "raise"}  # the options of picture files
 DEFAULTS: dict[str, Any] = {
@@ -31,8 +40,11 @@ DEFAULTS: dict[str, Any] = {
     "optimizer": "adam",
     "augment": "none",
     "seed": 0,
+    "from": None,
+    "freeze": None,
     **NO_PICTURES,
 }  # fmt: skip
+OPEN = ("model", "from", "freeze")  # the names among these for which there may be nothing
 SETTINGS = "settings.json"  # in the folder of a run: these, as they were when it began
 
 
@@ -53,6 +65,10 @@ def add_commands(commands: Any) -> None:
 
     add("data", FORMS, nargs="?", metavar="DATA")
     add("--model", "see: fcnn models", metavar="NAME")
+    what = "begin with the network of a run or a file .fcnn; other classes get a new head"
+    add("--from", what, metavar="FILE")
+    what = "with --from: parameters to keep as they are, a pattern on paths such as 'stage.*'"
+    add("--freeze", what, type=arguments.pattern, metavar="PATTERN")
     add("--epochs", "passes over the data", type=arguments.count, metavar="N")
     add("--batch-size", "examples a step", type=arguments.count, metavar="N")
     add("--learning-rate", "step size", type=arguments.rate, metavar="X")
@@ -84,18 +100,24 @@ def run(options: argparse.Namespace) -> int:
     begun = time.perf_counter()
     settings = _settings(options)
     options = argparse.Namespace(**vars(options) | settings)
-    models.build(options.model)  # an unknown name is said before any data is read
+    source = vars(options)["from"]
+    if source is None:
+        models.build(options.model)  # an unknown name is said before any data is read
     pictures = {name: settings[name] for name in NO_PICTURES}
     if not are_pictures(options.data) and pictures != NO_PICTURES:
         raise ValueError(f"--size, --mode and --on-error are for picture files, not {options.data}")
     train_data, test_data = halves(read_data(options.data, **pictures))
     test_data = data.readable(test_data)  # before hours are spent
-    layer = _layer(options.model, train_data, test_data)
+    if source is None:
+        model, trainable = fresh(options.model, train_data, test_data), ".*"
+    else:
+        model = from_file(source, options.seed, train_data, test_data)
+        trainable = but(options.freeze, model.params)
     out = _folder(options)
-    say(f"{options.model} on {options.data}, into {out}")
+    say(f"{options.model or source} on {options.data}, into {out}")
     with locked(out):  # the settings, too, are those of one run
         write_file(out / SETTINGS, f"{json.dumps(settings, indent=2)}\n".encode())
-        history = _train(layer, train_data, options, out)
+        history = _train(model, trainable, train_data, options, out)
     if history.interrupted:
         say(f"to go on: fcnn train --resume --out {out}")
         return 130
@@ -117,13 +139,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train(
-    layer: Layer, train_data: Dataset, options: argparse.Namespace, out: Path
+    model: Layer | Network,
+    trainable: str,
+    train_data: Dataset,
+    options: argparse.Namespace,
+    out: Path,
 ) -> train.History:
     """Trains, and leaves the network and the history in the folder."""
     try:
         network, history = train.fit(
-            layer,
+            model,
             train_data,
+            trainable=trainable,
             optimizer=optimizers.named(options.optimizer, options.learning_rate),
             epochs=options.epochs,
             batch_size=options.batch_size,
@@ -145,7 +172,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     """What is asked for, over what the run had when it began, over what is usual."""
     given = {name: getattr(options, name) for name in DEFAULTS if name in options}
     if not options.resume:
-        return DEFAULTS | given
+        return DEFAULTS | _of_network(given) | given
     if "out" not in options:
         raise ValueError("--resume goes on with a run: name its folder, --out DIR")
     stored = _stored(Path(options.out) / SETTINGS)
@@ -164,6 +191,23 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return stored | given
 
 
+def _of_network(given: dict[str, Any]) -> dict[str, Any]:
+    """What the network that a run begins with says itself: no model, and pictures such as it takes.
+
+    Raises:
+        ValueError: something else says the same, or there is no such network.
+    """
+    if "from" not in given:
+        if "freeze" in given:
+            raise ValueError("--freeze is of a network that was trained: name it, --from FILE")
+        return {}
+    if "model" in given:
+        raise ValueError(f"--from {given['from']} brings its own model: leave out --model")
+    network = read_network(given["from"])
+    pictures = are_pictures(given.get("data", DEFAULTS["data"]))
+    return {"model": None, **(pictures_for(network) if pictures else {})}
+
+
 def _stored(path: Path) -> dict[str, Any]:
     """The settings of the run that left this file.
 
@@ -173,24 +217,18 @@ def _stored(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path.parent} holds no run to go on with: there is no {path.name} in it")
     try:
-        stored = json.loads(path.read_text())
+        stored = {**dict.fromkeys(OPEN), **json.loads(path.read_text())}
         size = stored.pop("size")
-        types = {name: type(value) for name, value in DEFAULTS.items() if name != "size"}
-        if {name: type(value) for name, value in stored.items()} != types:
+        types = {name: {type(value)} for name, value in DEFAULTS.items() if name != "size"}
+        types |= {name: {str, type(None)} for name in OPEN}
+        known = stored.keys() == types.keys()
+        if not known or any(type(value) not in types[name] for name, value in stored.items()):
             raise ValueError("these are other settings")
+        if (stored["model"] is None) == (stored["from"] is None):
+            raise ValueError("a run begins with a model, or from a network")
         return DEFAULTS | stored | {"size": None if size is None else tuple(map(int, size))}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: damaged, or not the settings of a run: {error}") from error
-
-
-def _layer(model: str, *parts: Dataset) -> Layer:
-    """The model for this data; one for pictures of integers begins by bringing them to [0, 1]."""
-    layer = models.build(model, classes=count_classes(*parts))
-    dtype = parts[0].x.dtype
-    if dtype.kind not in "iu":
-        return layer
-    say(f"x holds {dtype}: the network begins with a division by {WHITE}")
-    return serial(rescale(1 / WHITE), layer)
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -200,7 +238,9 @@ def _folder(options: argparse.Namespace) -> Path:
         if not options.resume and checkpoint_steps(out / "checkpoints"):
             raise ValueError(f"{out} holds a run; go on with it by --resume, or choose another one")
     else:
-        name, n = f"{data_name(options.data)}-{options.model}", 1
+        source = Path(vars(options)["from"] or "").resolve()
+        of = source.parent.name if source.name == "network.fcnn" else source.stem
+        name, n = f"{data_name(options.data)}-{options.model or of}", 1
         while (out := Path("runs") / f"{name}-{n}").exists():
             n += 1
     out.mkdir(parents=True, exist_ok=True)

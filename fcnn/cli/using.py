@@ -1,14 +1,14 @@
-"""``fcnn evaluate``, ``predict`` and ``explain``: a trained network at work."""
+"""``fcnn evaluate`` and ``predict``: a trained network at work."""
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import explain, train
+from .. import figures, train
 from ..core import Network
+from ..data.loading import readable
 from ..extras import require
 from . import arguments
 from .sources import (
@@ -20,14 +20,11 @@ from .sources import (
     read_inputs,
     read_network,
     say,
-    white,
 )
-
-METHODS = ("grad_cam", "saliency")
 
 
 def add_commands(commands: Any) -> None:
-    """Adds ``evaluate``, ``predict`` and ``explain``."""
+    """Adds ``evaluate`` and ``predict``."""
     parser = commands.add_parser(
         "evaluate",
         help="figures of a network on test data",
@@ -37,6 +34,12 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("network", metavar="RUN", help="a folder of fcnn train, or a file .fcnn")
     parser.add_argument("data", nargs="?", metavar="DATA", help=f"{FORMS} (default: that of RUN)")
     arguments.add_on_error(parser)
+    parser.add_argument(
+        "--intervals", action="store_true", help="how sure each figure is: 95 %% of a bootstrap"
+    )
+    parser.add_argument(
+        "--html", metavar="FILE", help="write a page with all figures, curves and mistakes"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_evaluate)
 
@@ -45,16 +48,6 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="pictures, or .npy files [n, ...]")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_predict)
-
-    parser = commands.add_parser("explain", help="a picture of what a decision rests on")
-    parser.add_argument("network", metavar="RUN", help="a folder of fcnn train, or a file .fcnn")
-    parser.add_argument("file", metavar="FILE", help="a picture, or an .npy file with one example")
-    parser.add_argument("--method", choices=METHODS, default="grad_cam", help="how to explain")
-    parser.add_argument(
-        "--target", metavar="CLASS", help="the class to explain (default: predicted)"
-    )
-    parser.add_argument("--out", metavar="PNG", help="where to draw (default: FILE-METHOD.png)")
-    parser.set_defaults(run=run_explain)
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
@@ -68,8 +61,20 @@ def run_evaluate(options: argparse.Namespace) -> int:
     else:
         _, test = halves(found)
         say(f"test data of {source}")
+    if options.html:
+        require("matplotlib", "plots")  # before an hour of evaluation
+        test = readable(test, say=say)  # so that mistakes are found by their number
     report = train.evaluate(network, test)
-    print(json.dumps(report.to_json()) if options.json else report)
+    intervals = report.intervals() if options.intervals else None
+    if options.json:
+        more = {} if intervals is None else {"intervals": intervals.to_json()}
+        print(json.dumps({**report.to_json(), **more}))
+    else:
+        print(report if intervals is None else f"{report}\n\n{intervals}")
+    if options.html:
+        title = f"{options.network} on {test.name}"
+        figures.write_page(options.html, report, x=test, title=title)
+        say(f"\n{options.html}")
     return 0
 
 
@@ -85,7 +90,7 @@ def run_predict(options: argparse.Namespace) -> int:
             raise
         for number, values in enumerate(predictions):
             name = file if len(predictions) == 1 else f"{file}[{number}]"
-            rows.append({"file": name, **_said(values, network)})
+            rows.append({"file": name, **said_of(values, network)})
     if options.json:
         print(json.dumps(rows))
         return 0
@@ -100,38 +105,8 @@ def run_predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_explain(options: argparse.Namespace) -> int:
-    """Runs ``fcnn explain``."""
-    plt = require("matplotlib.pyplot", "plots")
-    network = read_network(options.network)
-    x = read_inputs(options.file, network)[:1]
-    classes = network.classes or ()
-    if options.target is not None and options.target not in classes:
-        raise ValueError(f"no class {options.target!r}; there are {', '.join(classes)}")
-    probabilities = train.predict(network, x)[0]
-    target = (
-        classes.index(options.target) if options.target is not None else int(probabilities.argmax())
-    )
-    heat = getattr(explain, options.method)(network, x, target)[0]
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
-    picture = (x[0] if x.shape[-1] == 3 else x[0, ..., 0]) / white(network)
-    left.imshow(picture, cmap="gray", vmin=0, vmax=1)
-    left.set_title(Path(options.file).name)
-    right.imshow(picture, cmap="gray", vmin=0, vmax=1)
-    right.imshow(heat, cmap="inferno", alpha=0.6)
-    name = classes[target] if classes else target
-    right.set_title(f"{options.method} for {name} ({probabilities[target]:.1%})")
-    for ax in (left, right):
-        ax.set_axis_off()
-    out = options.out or f"{Path(options.file).stem}-{options.method}.png"
-    figure.savefig(out, dpi=150)
-    plt.close(figure)
-    print(out)
-    return 0
-
-
-def _said(values: np.ndarray, network: Network) -> dict[str, Any]:
+def said_of(values: np.ndarray, network: Network) -> dict[str, Any]:
+    """What is predicted of an example: its class and all probabilities by name, or values."""
     values = np.asarray(values, np.float64).reshape(-1)
     if network.output == "softmax" and network.classes is not None:
         probabilities = dict(zip(network.classes, map(float, values), strict=True))

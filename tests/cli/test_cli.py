@@ -72,6 +72,29 @@ def test_evaluate_gives_the_figures_of_the_report(run, capsys):
     assert "test data of digits" in err
 
 
+def test_evaluate_gives_intervals_where_they_are_asked_for(run, capsys):
+    assert main(["evaluate", str(run), "--intervals", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["intervals"]["level"] == 0.95
+    for name in ("accuracy", "f1", "roc_auc", "log_loss", "calibration_error"):
+        low, high = found["intervals"][name]
+        assert low <= found[name] <= high
+    assert main(["evaluate", str(run), "--intervals"]) == 0
+    out = capsys.readouterr().out
+    assert "ROC AUC" in out
+    assert f"accuracy           {found['accuracy']:.4f}" in out
+
+
+def test_evaluate_writes_a_page(run, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "report.html"
+    assert main(["evaluate", str(run), "--html", str(page)]) == 0
+    out, err = capsys.readouterr()
+    assert "accuracy" in out
+    assert str(page) in err
+    assert page.read_text().startswith("<!doctype html>")
+
+
 @pytest.mark.parametrize("report", [None, "{", "[]", '{"data": 1}'])
 def test_evaluate_asks_for_data_it_cannot_know(run, report, tmp_path, capsys):
     bare = tmp_path / "bare"
