@@ -14,9 +14,13 @@ Example:
     True
 """
 
+from typing import Any as _Any
+
 from . import augment as augment
 from . import data as data
+from . import evaluation as evaluation
 from . import explain as explain
+from . import figures as figures
 from . import layers as layers
 from . import losses as losses
 from . import metrics as metrics
@@ -24,6 +28,7 @@ from . import models as models
 from . import ops as ops
 from . import optimizers as optimizers
 from . import store as store
+from . import study as study
 from . import train as train
 from .core import Layer as Layer
 from .core import Network as Network
@@ -50,6 +55,7 @@ from .core import stateless as stateless
 from .core import trees as trees
 from .core import up_to as up_to
 from .core import wire as wire
+from .extras import require as _require
 from .layers import activation as activation
 from .layers import adaptive_avg_pool as adaptive_avg_pool
 from .layers import adaptive_max_pool as adaptive_max_pool
@@ -124,8 +130,19 @@ from .layers import zero_pad as zero_pad
 from .store import load as load
 from .store import save as save
 from .summaries import summary as summary
+from .train import calibrate as calibrate
 from .train import evaluate as evaluate
+from .train import features as features
+from .train import fine_tune as fine_tune
 from .train import fit as fit
+from .train import linear_probe as linear_probe
 from .train import predict as predict
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> _Any:
+    """``fcnn.estimators``, which needs scikit-learn as nothing else does."""
+    if name == "estimators":
+        return _require("fcnn.estimators", "sklearn")
+    raise AttributeError(f"module 'fcnn' has no attribute {name!r}")

@@ -78,6 +78,7 @@ from fcnn.layers import (
     weight_standardized,
     zero_pad,
 )
+from fcnn.study import committee, opinions
 
 
 class Row(NamedTuple):
@@ -88,6 +89,10 @@ class Row(NamedTuple):
     input: Any
     keeps_dtype: bool = True  # the output has the floating dtype of the input
     noisy: bool = False  # draws noise in training, and so needs a key
+
+
+def _voter():
+    return serial(global_avg_pool, dense(5))
 
 
 def batch(*shape: int, dtype: str = "float32") -> jax.ShapeDtypeStruct:
@@ -152,6 +157,9 @@ CORE = [
     Row("residual, projected", lambda: residual(conv(5, 3, 2), conv(5, 1, 2)), IMAGE),
     Row("concat", lambda: concat(conv(4), identity, pooled=max_pool(3, 1, "same")), IMAGE),
     Row("concat, another axis", lambda: concat(identity, relu, axis=1), IMAGE),
+    Row("committee", lambda: committee(_voter(), _voter(), weights=(1, 3)), IMAGE),
+    Row("committee of numbers", lambda: committee(_voter(), _voter(), output="identity"), IMAGE),
+    Row("opinions", lambda: opinions(_voter(), _voter()), IMAGE),
     Row("lazy", lambda: serial(shortcut(4), shortcut(5)), IMAGE),
     Row("wire", lambda: block(5), IMAGE, noisy=True),
     Row("stateless", centred, IMAGE),

@@ -22,7 +22,7 @@ PROMISES = {
             "reliability/test_kills.py",
             "store/test_faults.py::test_every_crash",
             "store/test_faults.py::test_bytes_are_durable",
-            "store/test_faults.py::test_a_killed_writer",
+            "store/test_endings.py::test_a_killed_writer",
         ),
     ),
     "R2": (
@@ -41,9 +41,9 @@ PROMISES = {
     "R4": (
         "a damaged checkpoint or network is never loaded",
         (
-            "store/test_checkpoints.py::test_damage",
-            "store/test_checkpoints.py::test_files_swapped",
-            "store/test_checkpoints.py::test_a_flipped",
+            "store/test_damage.py::test_damage",
+            "store/test_damage.py::test_files_swapped",
+            "store/test_damage.py::test_a_flipped",
             "store/test_checkpoints.py::test_the_newest_intact",
             "store/test_networks.py",
         ),
@@ -87,7 +87,7 @@ PROMISES = {
     "R17": ("every gradient is checked", ("reliability/test_gradients.py", "ops/")),
     "R18": (
         "properties hold for shapes nobody thought of",
-        ("property/", "store/test_faults.py::test_any_sequence"),
+        ("property/", "store/test_endings.py::test_any_sequence"),
     ),
     "R19": (
         "we agree with the references, at large sizes too",

@@ -44,13 +44,38 @@ def test_the_other_program_runs(tmp_path, monkeypatch):
 
 def test_the_run_with_checkpoints_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, _, block = blocks("python")
+    block = blocks("python")[2]
     found, again = {}, {}
     exec(compile(block, "README.md", "exec"), found)  # noqa: S102
     assert len(found["history"]) == 10
     assert fcnn.load("runs/digits").classes == found["network"].classes
     exec(compile(block, "README.md", "exec"), again)  # noqa: S102
     np.testing.assert_array_equal(again["history"]["loss"], found["history"]["loss"])
+
+
+def test_a_network_is_judged_and_explained(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    exec(compile(blocks("python")[3], "README.md", "exec"), found)  # noqa: S102
+    assert found["sets"].shape == (len(found["test"]), 10)
+    assert found["maps"].shape == (8, 8, 8)
+    assert found["calibrated"].classes == found["network"].classes
+
+
+def test_a_network_is_tuned_for_another_task(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    exec(compile(blocks("python")[4], "README.md", "exec"), found)  # noqa: S102
+    assert fcnn.evaluate(found["probe"], found["high"]).accuracy > 0.8
+
+
+def test_a_grid_is_trained_by_one_program(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    _, _, _, _, _, block = blocks("python")
+    exec(compile(block, "README.md", "exec"), found)  # noqa: S102
+    assert len(found["members"]) == 4
 
 
 def test_the_integration_runs_the_test_command_of_the_readme():

@@ -49,6 +49,7 @@ def preview(augment: Augmentation | ImageFn, images: Any, *, copies: int = 7, se
     title = textwrap.wrap(repr(augment), 14 * copies)
     side, head = min(1.2, 12 / rows), 0.3 + 0.18 * len(title)  # inches
     width, height = side * (len(sheets) + GAP), head + side * h / w * rows
+    plt.draw_if_interactive()  # loads the backend, from which a notebook learns to show figures
     figure = plt.Figure(figsize=(width, height))
     figure.suptitle("\n".join(title), fontsize=9, y=1 - 0.06 / height, va="top")
     grid = figure.add_gridspec(

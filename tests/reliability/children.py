@@ -74,6 +74,7 @@ def train(kind, folder=None, **more):
         augment=noise,
         seed=3,
         validation=bands(21, seed=1),
+        average="ema",
         progress=False,
         checkpoint=folder,
         **options | more,
@@ -93,7 +94,7 @@ def digest(tree):
 
 def learned(checkpoint):
     """All that learns."""
-    names = ("params", "state", "opt_state", "step", "key")
+    names = ("params", "state", "opt_state", "average", "step", "key")
     return [checkpoint.step, digest({name: checkpoint.values[name] for name in names})]
 
 

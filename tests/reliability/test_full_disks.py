@@ -9,7 +9,6 @@ import time
 import warnings
 from pathlib import Path
 
-import jax
 import pytest
 
 import fcnn
@@ -31,6 +30,7 @@ LIMITED = (
     "import sys; from tests.reliability.test_full_disks import limited; limited(*sys.argv[1:])"
 )
 MODEL = serial(flatten, dense(3))
+pytestmark = pytest.mark.usefixtures("compiled_once")
 LONG = 64  # epochs; more than there are operations for a checkpoint
 
 
@@ -38,22 +38,6 @@ def run(folder=None, epochs=2, **options):
     """A step an epoch, and a checkpoint after each."""
     options = {"epochs": epochs, "batch_size": 9, "progress": False, "keep": 1, **options}
     return fcnn.fit(MODEL, bands(9), checkpoint=folder, **options)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Each program is compiled once, however often a run begins anew."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    former = {name: getattr(jax.config, name) for name in options}
-    for name, value in options.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in former.items():
-        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")

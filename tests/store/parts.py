@@ -1,6 +1,7 @@
 """A small network of registered layers, and checkpoints that follow from their step."""
 
 import math
+import os
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,10 @@ import ml_dtypes
 import numpy as np
 
 import fcnn.core as fcnn
+from fcnn.store import tensors
+from fcnn.store.checkpoints import write_checkpoint
 
+FILES = ("manifest.json", "state.npz")
 INPUT = jax.ShapeDtypeStruct((5,), jnp.float32)
 
 
@@ -62,3 +66,25 @@ def values(step, variant=0):
 def notes(step, variant=0):
     row = {"epoch": step, "loss": 1 / (step + 1), "validation": math.nan, "best": math.inf}
     return {"variant": variant, "history": [row, {"worst": -math.inf}], "name": "ü", "none": None}
+
+
+def put(folder, step, variant=0):
+    return write_checkpoint(folder, step, values(step, variant), notes(step, variant))
+
+
+def same(checkpoint, step, variant=0):
+    return (
+        checkpoint.step == step
+        and tensors.encode(checkpoint.values) == tensors.encode(values(step, variant))
+        and repr(checkpoint.notes) == repr(notes(step, variant))
+    )
+
+
+def flip(file, bit):
+    data = bytearray(file.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(data)
+
+
+def temporaries(folder):
+    return [name for name in os.listdir(folder) if name[0] == "." and name != ".lock"]
