@@ -95,7 +95,8 @@ def digest(tree):
 def learned(checkpoint):
     """All that learns."""
     names = ("params", "state", "opt_state", "average", "step", "key")
-    return [checkpoint.step, digest({name: checkpoint.values[name] for name in names})]
+    values = {name: checkpoint.values[name] for name in names if name in checkpoint.values}
+    return [checkpoint.step, digest(values)]
 
 
 def state(checkpoint):

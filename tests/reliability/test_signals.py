@@ -91,7 +91,7 @@ def interrupted(kind, root, *times):
         newest, passed_over = newest_checkpoint(folder)
         assert not passed_over
         if network is not None:
-            assert children.digest(network.params) == children.digest(newest.values["params"])
+            assert children.digest(network.params) == children.digest(fcnn.load(folder).params)
         state = children.state(newest)
         print(json.dumps([signals.pop(0), code, seconds, counter.steps, state]), flush=True)
 

@@ -42,7 +42,7 @@ def test_infidelity_equals_the_formula_on_the_same_draws(network, channels, scal
     maps = gradients.gradient_x_input(network, X, TARGET, channels=channels)
     found = check.infidelity(network, X, maps, TARGET, samples=20, scaled=scaled, seed=2)
     shape = (5, 4, 2 if channels else 1)
-    draws = moves(np.random.default_rng(2).standard_normal, shape, 0.1, 20)
+    draws = moves(np.random.Generator(np.random.Philox(2)).standard_normal, shape, 0.1, 20)
     np.testing.assert_allclose(
         found.values, formula(network, maps, draws, scaled), rtol=1e-4, atol=1e-9
     )
@@ -72,7 +72,7 @@ def test_infidelity_prints_beside_that_of_random_maps(network):
 
 def test_sensitivity_equals_the_formula_on_the_same_draws(network):
     found = check.sensitivity(network, X, saliency, TARGET, radius=0.05, samples=4, seed=3)
-    draws = np.random.default_rng(3).uniform(-1, 1, (4, *X.shape[1:])) * 0.05
+    draws = np.random.Generator(np.random.Philox(3)).uniform(-1, 1, (4, *X.shape[1:])) * 0.05
     first = saliency(network, X, TARGET)
     worst = np.zeros(3)
     for draw in draws:
