@@ -3,6 +3,7 @@
 Both by the bootstrap, which draws the examples anew (``bootstrap``, ``interval``).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,7 +114,7 @@ class Comparison:
         return lines
 
 
-class Resampled:
+class Resampled(ABC):
     """A report whose examples can be drawn anew."""
 
     compared: ClassVar[tuple[str, ...]] = ()  # what ``compare`` looks at
@@ -178,13 +179,13 @@ class Resampled:
             values[name] = getattr(self, name), getattr(other, name)
         return Comparison(values, differences, level, self._mcnemar(other))
 
+    @abstractmethod
     def _resamples(self) -> list[Figures]:
         """The figures that have intervals; those of a group are computed together."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _data(self) -> dict[str, Any]:
         """What two reports on the same examples have in common."""
-        raise NotImplementedError
 
     def _mcnemar(self, other: Any) -> McNemar | None:
         return None
