@@ -2,7 +2,8 @@
 
 import argparse
 import math
-import re
+
+from ..core import trees
 
 
 def count(text: str) -> int:
@@ -41,10 +42,9 @@ def seed(text: str) -> int:
 def pattern(text: str) -> str:
     """A regular expression."""
     try:
-        re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
-    return text
+        return trees.regex(text).pattern
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def size(text: str) -> tuple[int, int]:

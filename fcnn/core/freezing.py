@@ -4,7 +4,6 @@ Which parts those are travels with the values: what ``wire`` finds in a ``Frozen
 child that is not trained, and it runs that child, and all that is in it, in evaluation mode.
 """
 
-import re
 from typing import Any
 
 import jax
@@ -45,7 +44,7 @@ def partly_frozen(body: Layer, trainable: str) -> Layer:
     """
     if trainable == ".*":
         return body
-    matches = re.compile(trainable).fullmatch
+    matches = trees.regex(trainable).fullmatch
 
     @named_after(body.apply)
     def apply(params, state, x, *, train=False, key=None):

@@ -45,22 +45,40 @@ def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def regex(pattern: str) -> re.Pattern[str]:
+    """The regular expression that a pattern is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+
+
 def matching(pattern: str) -> Callable[[Any], Any]:
-    """``params -> mask``, true where the whole path matches; for ``optax.masked`` and friends."""
-    regex = re.compile(pattern)
-    return lambda tree: jax.tree.map(lambda path: bool(regex.fullmatch(path)), paths(tree))
+    """``params -> mask``, true where the whole path matches; for ``optax.masked`` and friends.
+
+    Raises:
+        ValueError: the pattern is no regular expression.
+    """
+    fits = regex(pattern).fullmatch
+    return lambda tree: jax.tree.map(lambda path: bool(fits(path)), paths(tree))
 
 
 def labels(rules: Mapping[str, str]) -> Callable[[Any], Any]:
     """``params -> labels`` for ``optax.partition``: the first pattern that matches names a leaf.
 
     Raises:
-        ValueError: from the function, for a path that no rule matches.
+        ValueError: a pattern is no regular expression; from the function, for a path that no rule
+            matches.
     """
+    names = [(regex(pattern).fullmatch, name) for pattern, name in rules.items()]
 
     def label(path):
-        for pattern, name in rules.items():
-            if re.fullmatch(pattern, path):
+        for fits, name in names:
+            if fits(path):
                 return name
         raise ValueError(f"no rule matches {path!r}; rules: {', '.join(rules)}")
 

@@ -26,7 +26,13 @@ def confusion(report: Any, *, ax: Any = None) -> Any:
 
     Returns:
         The matplotlib figure (extra ``plots``).
+
+    Raises:
+        TypeError: the report is of another kind, which has no such matrix.
     """
+    if not hasattr(report, "confusion"):
+        what = type(report).__name__
+        raise TypeError(f"a {what} has no confusion matrix; its own picture is report.plot()")
     k = len(report.classes)
     legible = k <= _MANY
     longest = max(len(words(name)) for name in report.classes)

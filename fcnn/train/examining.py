@@ -256,6 +256,8 @@ def _findings(rows: tuple[LayerHealth, ...], loss: float) -> list[str]:
         for before, row in zip((None, *rows), rows, strict=False)
         if fits(row) and not (before and fits(before))  # what follows passes it on
     ]
+    if held and not any(row.update for row in held):
+        found.append("the first step moves no layer; is the learning rate 0, or does it begin so?")
     for row in held:
         if row.gradient == 0:
             found.append(f"{row.path}: no gradient arrives; it would not learn")
@@ -269,7 +271,7 @@ def _findings(rows: tuple[LayerHealth, ...], loss: float) -> list[str]:
                 f"{row.path}: a step moves it by {row.update:.0%} of its size; "
                 "lower the learning rate"
             )
-        elif row.update is not None and row.update < NEAR:
+        elif row.update and row.update < NEAR:  # what the optimizer leaves alone is meant so
             found.append(
                 f"{row.path}: a step moves it by {row.update:.1g} of its size; "
                 "raise the learning rate"

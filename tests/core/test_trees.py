@@ -57,5 +57,13 @@ def test_labels_take_the_first_rule_that_matches():
         trees.labels({"head/.*": "fast"})(TREE)
 
 
+@pytest.mark.parametrize(
+    "use", [trees.matching, lambda pattern: trees.labels({".*": "a", pattern: "b"})]
+)
+def test_what_is_no_pattern_is_named(use):
+    with pytest.raises(ValueError, match=r"'head/\(\.\*' is no regular expression: missing \)"):
+        use("head/(.*")
+
+
 def test_count_counts_scalars():
     assert trees.count(TREE) == 9

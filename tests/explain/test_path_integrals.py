@@ -62,6 +62,33 @@ def test_the_gap_of_a_network_of_relus_falls_with_the_steps():
     assert gaps[2] < 1e-3 * np.abs(maps.sum((1, 2))).mean()
 
 
+def test_a_tolerance_takes_the_steps_that_each_example_needs():
+    network = start_network(serial(conv(8), relu, flatten, dense(3)), random.key(1), X)
+    options = {"target": [0, 1, 2, 0], "baseline": 0.5}
+    change = completeness_gap(network, X, np.zeros(X.shape), **options)
+
+    def gaps(maps):
+        return np.abs(completeness_gap(network, X, maps, **options) / change)
+
+    rough = integrated_gradients(network, X, **options, steps=4)
+    assert gaps(rough).max() > 2e-3
+    fine = integrated_gradients(network, X, **options, steps=4, tolerance=2e-3)
+    assert gaps(fine).max() < 2e-3
+    enough = gaps(rough) < 2e-3
+    np.testing.assert_array_equal(fine[enough], rough[enough])
+    exact = integrated_gradients(network, X, **options, steps=1024)
+    np.testing.assert_allclose(fine, exact, atol=0.02 * np.abs(exact).max())
+
+
+def test_a_tolerance_that_is_not_met_is_said():
+    network = start_network(serial(conv(8), relu, flatten, dense(3)), random.key(1), X)
+    with pytest.warns(RuntimeWarning, match="128 steps leave a gap of more than 1e-09 .* 4 of 4"):
+        integrated_gradients(network, X, 1, steps=1, tolerance=1e-9)
+    for tolerance in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="tolerance must be a positive number"):
+            integrated_gradients(network, X, 1, tolerance=tolerance)
+
+
 def test_the_gap_is_what_a_map_misses(network):
     change = np.asarray(network(X))[:, 2] - np.asarray(network(np.ones_like(X)))[:, 2]
     gap = completeness_gap(network, X, np.full((4, 8, 8), 0.5), 2, baseline=1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fcnn.evaluation import classification_report
+from fcnn.evaluation import classification_report, label_report
 from fcnn.figures import confusion
 
 from .parts import made
@@ -45,6 +45,13 @@ def test_names_of_neighbours_do_not_cover_each_other():
     truth, said = [10] * 9 + [11] * 8 + [60] * 7, [0] * 9 + [1] * 8 + [2] * 7
     ax = confusion(classification_report(truth, said, classes=range(100))).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["10", "60"]
+
+
+def test_a_report_without_classes_that_exclude_each_other_is_refused():
+    labels = np.eye(3, dtype=bool)
+    report = label_report(labels, labels, classes=["sun", "rain", "wind"])
+    with pytest.raises(TypeError, match=r"LabelReport has no confusion matrix; .* report\.plot"):
+        confusion(report)
 
 
 def test_axes_that_are_given_are_used_and_any_name_is_drawn(tmp_path):

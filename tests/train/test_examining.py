@@ -81,6 +81,14 @@ def test_steps_that_are_too_large_or_too_small_are_found(data):
     assert "raise the learning rate" in small
 
 
+def test_what_the_optimizer_leaves_alone_is_no_fault_unless_that_is_all(data):
+    model = serial(conv(8), relu, flatten, dense(10))
+    frozen = fcnn.optimizers.by_path({"conv1/.*": 0.0, ".*": 1e-3})
+    assert diagnose(model, data, optimizer=frozen).findings == ()
+    (finding,) = diagnose(model, data, optimizer=optax.adam(0.0)).findings
+    assert finding.startswith("the first step moves no layer")
+
+
 def test_what_is_not_finite_is_named(data):
     model = serial(flatten, dense(10), fcnn.rescale(1e38), fcnn.rescale(1e38))
     assert diagnose(model, data).findings[0].startswith("rescale1 is the first that is not finite")
