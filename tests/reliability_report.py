@@ -55,7 +55,11 @@ PROMISES = {
     "R6": (
         "a number that is not finite never reaches weights or checkpoints, and is traced to where "
         "it came from",
-        ("train/test_diagnosing.py", "train/test_stepping.py::test_what_is_not_finite"),
+        (
+            "reliability/test_not_finite.py",
+            "train/test_diagnosing.py",
+            "train/test_stepping.py::test_what_is_not_finite",
+        ),
     ),
     "R7": (
         "a broken picture is reported before the first step",

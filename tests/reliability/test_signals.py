@@ -96,7 +96,7 @@ def interrupted(kind, root, *times):
         print(json.dumps([signals.pop(0), code, seconds, counter.steps, state]), flush=True)
 
 
-@pytest.mark.parametrize("times", [(4, 20), pytest.param((100, 50), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [(20, 20), pytest.param((100, 50), marks=pytest.mark.slow)])
 def test_signals_leave_a_checkpoint_of_the_last_step(tmp_path_factory, times):
     """So many SIGINT and SIGTERM; runs with data of both kinds, beside each other."""
     golden, programs = children.golden(tmp_path_factory.getbasetemp() / "golden")
