@@ -1,18 +1,24 @@
+"""Each program is compiled once in a run of the tests, however often tests begin anew."""
+
+import os
+import shutil
+import tempfile
+
 import jax
-import pytest
+
+OPTIONS = {
+    "jax_persistent_cache_min_compile_time_secs": 0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
 
 
-@pytest.fixture(scope="module")
-def compiled_once(tmp_path_factory):
-    """Each program is compiled once for all tests here, however often a run begins anew."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    former = {name: getattr(jax.config, name) for name in options}
-    for name, value in options.items():
+def pytest_configure(config):
+    """Every process of the tests has its own folder of programs, which those it starts share."""
+    config.programs = tempfile.mkdtemp(prefix="fcnn-programs-")
+    for name, value in {"jax_compilation_cache_dir": config.programs, **OPTIONS}.items():
+        os.environ[name.upper()] = str(value)
         jax.config.update(name, value)
-    yield
-    for name, value in former.items():
-        jax.config.update(name, value)
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.programs, ignore_errors=True)

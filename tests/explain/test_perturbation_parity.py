@@ -113,7 +113,9 @@ def test_lime_equals_captums_on_the_same_draws(network, forward):
 def test_infidelity_equals_captums_on_the_same_draws(network, forward, scaled):
     maps = explain.gradient_x_input(network, X, TARGET, channels=True)
     found = check.infidelity(network, X, maps, TARGET, samples=9, scaled=scaled)
-    draws = iter(moves(np.random.default_rng(0).standard_normal, X.shape[1:], 0.1, 9))
+    draws = iter(
+        moves(np.random.Generator(np.random.Philox(0)).standard_normal, X.shape[1:], 0.1, 9)
+    )
 
     def perturb(x):
         noise = to_nchw(SIZE * next(draws))
@@ -129,7 +131,7 @@ def test_infidelity_equals_captums_on_the_same_draws(network, forward, scaled):
 
 def test_sensitivity_equals_captums_on_the_same_draws(network):
     found = check.sensitivity(network, X, explain.saliency, TARGET, samples=4)
-    rng = np.random.default_rng(0)
+    rng = np.random.Generator(np.random.Philox(0))
     draws = iter(moves(lambda shape: rng.uniform(-1, 1, shape), X.shape[1:], 0.02, 4))
 
     def method(x, **_):

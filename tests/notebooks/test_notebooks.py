@@ -1,4 +1,5 @@
-"""Every notebook runs from top to bottom, in about a minute, and shows what it shows.
+"""Every notebook runs from top to bottom, in about a minute, and shows what it shows; only the
+first one does so in the short run.
 
 A cell with a tag needs the data of that name in the folder that ``FCNN_DATA`` names; without it the
 cell runs and shows nothing.
@@ -17,9 +18,13 @@ nbclient = pytest.importorskip("nbclient")
 
 FOLDER = Path(fcnn.__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+SHORT = "01_first_network"
+RUN = [
+    pytest.param(path, marks=[] if path.stem == SHORT else pytest.mark.slow) for path in NOTEBOOKS
+]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUN, ids=[path.stem for path in NOTEBOOKS])
 @pytest.mark.filterwarnings("default")  # of the machinery, in this process
 def test_a_notebook_runs_and_shows_its_pictures(path, tmp_path):
     notebook = nbformat.read(path, 4)

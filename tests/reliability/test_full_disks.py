@@ -30,7 +30,6 @@ LIMITED = (
     "import sys; from tests.reliability.test_full_disks import limited; limited(*sys.argv[1:])"
 )
 MODEL = serial(flatten, dense(3))
-pytestmark = pytest.mark.usefixtures("compiled_once")
 LONG = 64  # epochs; more than there are operations for a checkpoint
 
 

@@ -139,7 +139,6 @@ def test_the_statistics_of_the_returned_average_are_those_of_the_data():
     )
 
 
-@pytest.mark.usefixtures("compiled_once")
 @pytest.mark.parametrize("kind", ["in memory", pytest.param("read along the way", marks=SLOW)])
 def test_a_run_with_everything_goes_on_bit_for_bit(kind, tmp_path):
     model = serial(flatten, dense(8), batch_norm(), dropout(0.3), dense(3))

@@ -12,7 +12,6 @@ from fcnn.store.checkpoints import checkpoint_steps, newest_checkpoint
 from .parts import assert_equal, bands, small
 from .test_looping import wrapped
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
 MODEL = serial(flatten, dense(8), batch_norm(), dropout(0.3), dense(3))
 STEPS = 3 * 5  # three epochs of 37 examples, eight at a time: the last batch is ragged
 

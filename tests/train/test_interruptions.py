@@ -13,7 +13,6 @@ from fcnn.train.interruptions import Asked, Interrupted, listening
 from .parts import assert_equal, bands
 from .test_looping import wrapped
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
 MODEL = serial(flatten, dense(16), dropout(0.2), dense(3))
 OPTIONS = {"batch_size": 8, "progress": False, "seed": 1}
 

@@ -117,11 +117,9 @@ def planned(model, size):
     return plan.temp_size_in_bytes + plan.argument_size_in_bytes + plan.output_size_in_bytes
 
 
-once = pytest.mark.usefixtures("compiled_once")
 KINDS = {"in memory": 2**29, "read along the way": 0}
 
 
-@once
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_size_that_fits_is_named(kind, monkeypatch):
     """An example takes 12 GiB: of 4096 there is no room anywhere."""
@@ -143,7 +141,6 @@ def test_a_batch_size_that_fits_is_named(kind, monkeypatch):
     assert 2 * params <= held <= 2 * params + 32
 
 
-@once
 def test_nor_may_one_example_fit():
     """On this machine, whatever it has."""
     count = 2**30
@@ -155,7 +152,6 @@ def test_nor_may_one_example_fit():
     assert planned(model, 1) > memory.available()
 
 
-@once
 def test_streams_and_networks_are_told_as_well(monkeypatch):
     """A stream may be used up; and the network that one began with keeps its values."""
     monkeypatch.setattr(memory, "available", lambda: 200 * 2**30)
@@ -169,7 +165,6 @@ def test_streams_and_networks_are_told_as_well(monkeypatch):
     assert_equal(network.params, before)
 
 
-@once
 def test_a_checkpoint_from_before_is_still_there(tmp_path, monkeypatch):
     """The run goes on with a batch size that fits only in another folder: it would be another."""
     small = serial(dense(4), wide(2), dense(2))

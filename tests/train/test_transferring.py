@@ -16,8 +16,6 @@ MODEL = serial(
     head=dense(5),
 )
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
-
 
 def network(layer=MODEL, seed=1):
     """A network whose statistics are those of nothing that it sees here."""

@@ -21,7 +21,6 @@ from fcnn.train.writing import Writer
 from .parts import assert_equal, bands
 from .test_looping import wrapped
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
 MODEL = serial(flatten, dense(32), batch_norm(), dropout(0.3), dense(3))
 OPTIONS = {"epochs": 3, "batch_size": 8, "seed": 3, "every": 1, "keep": 1000, "progress": False}
 STEPS, LONG = 3 * 5, 20  # steps of this run, and epochs of a longer one
