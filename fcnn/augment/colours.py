@@ -146,7 +146,8 @@ def gray(values: jax.Array) -> jax.Array:
 
 def mean_gray(values: jax.Array) -> jax.Array:
     """One gray for all of ``[h, w, c]``: the mean, of ``gray`` where there are three channels."""
-    mean = _lightness(values).mean() if values.shape[-1] == 3 else values.mean()
+    mean = values.mean((0, 1))  # of each channel first, which is one pass over the image
+    mean = _lightness(mean[None, None])[0, 0] if len(mean) == 3 else mean.mean()
     return jnp.broadcast_to(mean, values.shape)
 
 
