@@ -6,6 +6,7 @@ names: nothing is looked up, imported or called. A tensor becomes a ``Tensor``, 
 numbers lie; they are read later, if they are wanted.
 """
 
+import codecs
 import io
 import itertools
 import pickletools
@@ -19,6 +20,8 @@ from . import reading
 
 LONGEST = 2**24  # bytes of a pickle
 MOST_OPERATIONS = 500_000  # some 40 to a tensor
+
+codecs.lookup("raw-unicode-escape")  # which Python else imports when a file first needs it
 
 
 @dataclass(frozen=True)
