@@ -2,7 +2,6 @@
 
 import functools
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -71,13 +70,19 @@ def integrated_gradients(
         raise ValueError(f"tolerance must be a positive number or None, got {tolerance!r}")
     x = images(network, x)
     start = baselines(baseline, x)
+    nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
 
     def integrated(rows: Any, target: Any, parts: int) -> np.ndarray:
-        where = x[rows], target, batch_size, start[rows]
-        return sum(
-            explained(_along(network.layer, steps, part, parts, x.dtype), network, *where)
-            for part in range(parts)
-        )
+        """Over the whole way, cut into equal parts with all the nodes in each."""
+        total = 0.0
+        for part in range(parts):
+            program = functools.partial(
+                _integrated_gradients(network.layer),
+                nodes=np.asarray((part + (1 + nodes) / 2) / parts, x.dtype),
+                weights=np.asarray(weights / 2 / parts, np.float32),
+            )
+            total += explained(program, network, x[rows], target, batch_size, start[rows])
+        return total
 
     maps = integrated(slice(None), target, 1)
     if tolerance is not None:
@@ -131,16 +136,6 @@ def _missing(maps: np.ndarray, change: np.ndarray, tolerance: float) -> np.ndarr
     """The examples whose maps do not add up to the change of the output."""
     total = maps.sum(tuple(range(1, maps.ndim)), dtype=np.float64)
     return np.flatnonzero(np.abs(total - change) > tolerance * np.abs(change))
-
-
-def _along(layer: Layer, steps: int, part: int, parts: int, dtype: Any) -> Callable[..., jax.Array]:
-    """What one of the equal parts of the way adds, with so many steps."""
-    nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
-    return functools.partial(
-        _integrated_gradients(layer),
-        nodes=np.asarray((part + (1 + nodes) / 2) / parts, dtype),
-        weights=np.asarray(weights / 2 / parts, np.float32),
-    )
 
 
 @functools.lru_cache(maxsize=64)  # a program for each layer that was asked lately

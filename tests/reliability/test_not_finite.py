@@ -2,6 +2,7 @@
 error says when and where it came.
 """
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def spoil_again_and_again(kind, root, times):
     """For a child: so many runs, each with one thing that is not finite at a random step."""
     numbers = np.random.Generator(np.random.Philox(key=[times, KINDS.index(kind)]))
     order, golden = fcnn.data.order(EXAMPLES, seed=SEED, epoch=0), {}
-    root, found = Path(root), []
+    root, found = Path(root), Counter()
     for layer in (None, *SPOIL):
         run(kind, layer, folder := root / f"golden {layer}")
         read = map(read_checkpoint, checkpoint_paths(folder))
@@ -127,8 +128,8 @@ def spoil_again_and_again(kind, root, times):
         if newest:
             kept = fcnn.load(folder, layer=error.network.layer)
             assert children.digest(error.network.params) == children.digest(kept.params), case
-        found.append(source)
-    print(f"{kind}: {len(found)} of {times} caught")
+        found[source] += 1
+    print(f"{kind}: caught {', '.join(f'{n} x {what}' for what, n in found.items())}")
 
 
 @pytest.mark.parametrize("times", [50, pytest.param(500, marks=pytest.mark.slow)])
